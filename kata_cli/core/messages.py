@@ -1,0 +1,121 @@
+"""What is sent to a model and what comes back, whatever the vendor."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from kata_cli.core.errors import KataError
+
+THINKING_LEVELS = ("off", "minimal", "low", "medium", "high", "xhigh", "max")
+
+StopCause = Literal["stop", "length", "refusal", "tool_use"]
+
+
+class ModelRef(msgspec.Struct, frozen=True):
+    """A model of a provider, written `provider/id`; the id may contain slashes itself."""
+
+    provider: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> ModelRef:
+        """Split at the first slash. Raises `KataError` usage when a side is empty."""
+        provider, _, model = text.partition("/")
+        if not provider.strip() or not model.strip():
+            raise KataError("usage", f"not a model reference: {text!r}", "write it as provider/model")
+        return cls(provider, model)
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens of one or more answers, in counts; cost in US dollars, None where the price is unknown.
+
+    `output` includes `reasoning`; `input` excludes `cache_read` and `cache_write`.
+    """
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
+    cost_usd: float | None = None
+
+    @property
+    def total(self) -> int:
+        return self.input + self.output + self.cache_read + self.cache_write
+
+    def __add__(self, other: Usage) -> Usage:
+        known = [cost for cost in (self.cost_usd, other.cost_usd) if cost is not None]
+        return Usage(
+            self.input + other.input,
+            self.output + other.output,
+            self.cache_read + other.cache_read,
+            self.cache_write + other.cache_write,
+            self.reasoning + other.reasoning,
+            sum(known) if known else None,
+        )
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One turn of a conversation, as plain text."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One call of a model on behalf of a task.
+
+    `task`, `role` and `goal` say what it is for and are not sent. `schema` is the JSON Schema that the
+    answer must follow, `schema_name` its short name. `max_tokens` bounds the answer alone.
+    """
+
+    task: str
+    role: str = ""
+    goal: str = ""
+    model: ModelRef
+    system: str = ""
+    messages: tuple[Message, ...]
+    max_tokens: int | None = None
+    temperature: float | None = None
+    thinking: str | None = None
+    schema: dict[str, Any] | None = None
+    schema_name: str = ""
+    timeout_s: float | None = None
+
+    @property
+    def prompt(self) -> str:
+        """All that is sent, as one text, for estimates and for the mock provider."""
+        return "\n\n".join([self.system, *(message.text for message in self.messages)]).strip()
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A complete answer. `model` is the id that the provider itself reported."""
+
+    text: str
+    model: str
+    stop: StopCause = "stop"
+    usage: Usage = Usage()
+    request_id: str | None = None
+
+
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A model as its provider reports it; what the provider does not say is None."""
+
+    provider: str
+    id: str
+    name: str = ""
+    created: str | None = None
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    thinking: list[str] | None = None
+    is_default: bool = False
+
+
+def estimate_tokens(text: str) -> int:
+    """A rough count: four UTF-8 bytes a token, which is what English prose and code come to."""
+    return (len(text.encode("utf-8", "replace")) + 3) // 4
