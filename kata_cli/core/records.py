@@ -145,7 +145,7 @@ class RunRecord(msgspec.Struct, kw_only=True):
         return task
 
     def move(self, state: RunState, at: str) -> str | None:
-        """Enter a state; repeating one only moves `updated_at`. Returns the reason when the move is refused."""
+        """Enter a state; repeating one only moves `updated_at`. Returns why, if the move is refused."""
         refusal = _refusal(RUN_EDGES, self.status, state, "run")
         if refusal is not None:
             return refusal

@@ -1,0 +1,122 @@
+"""The plan of a run: its workflow with models, variables, limits and context bound to it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from kata_cli.app.prepare import Prepared
+from kata_cli.context.query import ContextQuery, Limits
+from kata_cli.core.clock import derived_suffix, random_suffix, run_id
+from kata_cli.core.duration import parse_duration
+from kata_cli.core.messages import ModelRef
+from kata_cli.engine.plan import Plan
+from kata_cli.providers.service import Choice, ProviderService
+
+SLUG_CHARS = 48
+
+
+def choose_models(
+    prepared: Prepared, service: ProviderService, *, needs_key: bool
+) -> tuple[Choice, dict[str, ModelRef]]:
+    """The run's own model and that of every task. Raises `KataError` when one cannot be used."""
+    settings = prepared.resolved.settings
+    main = service.choose(settings.provider, settings.model, needs_key=needs_key)
+    models = {}
+    for task in prepared.found.workflow.tasks:
+        fields = prepared.found.workflow.fields_of(task)
+        if fields["provider"] or fields["model"]:
+            models[task.id] = service.choose(fields["provider"], fields["model"], needs_key=needs_key).model
+        else:
+            models[task.id] = main.model
+    return main, models
+
+
+def make_plan(prepared: Prepared, models: dict[str, ModelRef], context: str) -> Plan:
+    """Everything the engine needs."""
+    settings, workflow = prepared.resolved.settings, prepared.found.workflow
+    timeouts = {task.id: workflow.fields_of(task)["timeout"] for task in workflow.tasks}
+    return Plan(
+        workflow=workflow,
+        goal=prepared.inputs.goal,
+        context=context,
+        vars=prepared.vars,
+        models=models,
+        system=prepared.system,
+        thinking=settings.thinking,
+        temperature=settings.temperature,
+        max_tokens=settings.max_tokens,
+        timeouts={name: parse_duration(str(value)) for name, value in timeouts.items() if value is not None},
+        jobs=settings.jobs,
+        spec_id=_slug(prepared.inputs.goal),
+        runtime_mode=settings.runtime_mode,
+    )
+
+
+def context_query(prepared: Prepared) -> ContextQuery:
+    """What the run wants to know of the files around it."""
+    settings, options = prepared.resolved.settings, prepared.options
+    root = _root(prepared) if settings.context_enabled else None
+    limits = Limits(
+        max_tokens=settings.context_max_tokens,
+        max_files=settings.context_max_files,
+        max_file_bytes=settings.context_max_file_bytes,
+        exclude=settings.context_exclude + _own_output(prepared, root),
+    )
+    return ContextQuery(
+        goal=prepared.inputs.goal,
+        cwd=prepared.cwd,
+        root=root,
+        files=options.files,
+        stdin_text=prepared.inputs.stdin_text,
+        limits=limits,
+        cache_dir=prepared.resolved.paths.cache / "context",
+    )
+
+
+def new_run_id(prepared: Prepared, main: Choice) -> str:
+    """A fresh id; where time is fixed, one that follows from the inputs alone."""
+    if prepared.epoch_s is None:
+        return run_id(prepared.clock.time(), random_suffix())
+    inputs = [
+        prepared.inputs.goal,
+        prepared.inputs.stdin_text,
+        prepared.found.text,
+        prepared.vars,
+        prepared.system,
+        prepared.options.files,
+        str(main.model),
+        {
+            name: str(value.value)
+            for name, value in prepared.resolved.settings.origins.items()
+            if name != "home"
+        },
+    ]
+    digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).digest()
+    return run_id(prepared.epoch_s, derived_suffix(digest))
+
+
+def _root(prepared: Prepared) -> Path | None:
+    """`--context DIR`, or the repository around the working directory; outside one nothing is walked."""
+    if prepared.options.context_dir is not None:
+        return (prepared.cwd / prepared.options.context_dir).resolve()
+    root = prepared.resolved.project_root
+    return root if (root / ".git").exists() else None
+
+
+def _own_output(prepared: Prepared, root: Path | None) -> tuple[str, ...]:
+    """The draft of an earlier run must not become context of the next: the same goal gives the same draft."""
+    if prepared.output is None or root is None:
+        return ()
+    path = (prepared.cwd / prepared.output.path).resolve()
+    if not path.is_relative_to(root):
+        return ()
+    return (re.sub(r"([*?\[])", r"[\1]", str(path.relative_to(root))),)
+
+
+def _slug(goal: str) -> str:
+    words = re.findall(r"[a-z0-9]+", goal.lower())
+    slug = "-".join(words)[:SLUG_CHARS]
+    return (slug.rpartition("-")[0] if len("-".join(words)) > SLUG_CHARS and "-" in slug else slug) or "spec"

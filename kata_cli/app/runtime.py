@@ -1,0 +1,128 @@
+"""The live objects of one run, and the three things done with them: record, show, finish."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from kata_cli.app.ending import failure_of_tasks, finished
+from kata_cli.app.outlet import Outlet
+from kata_cli.app.recorder import Recorder
+from kata_cli.app.result import body_of
+from kata_cli.core.errors import Failure, KataError
+from kata_cli.core.events import ContentDelta, Event, ResultInfo
+from kata_cli.core.ports import Clock
+from kata_cli.core.stop import Stop
+from kata_cli.output.machine import ResultBody
+from kata_cli.store.runs import RunDir
+from kata_cli.workflows.model import Result
+
+T = TypeVar("T")
+
+TICK_S = 0.125
+
+
+class Runtime:
+    """One run in progress. Whatever is shown is recorded first.
+
+    `is_inline` keeps all work on the loop's own thread, for runs on virtual time. `write_views` writes what
+    is derived from the journal; `headline` says in few words what the result is.
+    """
+
+    def __init__(
+        self,
+        *,
+        recorder: Recorder,
+        outlet: Outlet,
+        run_dir: RunDir,
+        stop: Stop,
+        clock: Clock,
+        result: Result,
+        is_strict: bool,
+        is_inline: bool,
+        write_views: Callable[[], object],
+        headline: Callable[[ResultBody], str],
+    ) -> None:
+        self.recorder = recorder
+        self.stop = stop
+        self.is_inline = is_inline
+        self._outlet = outlet
+        self._run_dir = run_dir
+        self._clock = clock
+        self._result = result
+        self._is_strict = is_strict
+        self._write_views = write_views
+        self._headline = headline
+        self._started_s = clock.monotonic()
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Blocking work, off the loop; on virtual time it is done at once."""
+        if self.is_inline:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(None, work)
+
+    async def handle(self, events: list[Event]) -> None:
+        """Record a batch, durable first, then show it. A journal that refuses stops the run."""
+        try:
+            if all(isinstance(event, ContentDelta) for event in events):
+                batch = self.recorder.take(events)
+            else:
+                batch = await self.in_thread(lambda: self.recorder.take(events))
+        except KataError as error:
+            self.stop.request(error.failure)
+            batch = self.recorder.last_batch
+        await self._outlet.show(batch, self.recorder.record)
+
+    async def tick(self) -> None:
+        """Keep the screen alive until cancelled."""
+        while True:
+            self._outlet.screen.tick(self.recorder.record, self._clock.monotonic())
+            await asyncio.sleep(TICK_S)
+
+    async def finish(self, bug: Failure | None = None) -> Failure | None:
+        """Bring the result out, record the end, write the views, say the last words. Why it failed, if so."""
+        failure = self.stop.failure or bug or failure_of_tasks(self.recorder.stored, self._result.task)
+        body = None if failure else body_of(self._result, self.recorder.stored)
+        info = None
+        if body is not None:
+            info = self._info(body)
+            body = msgspec.structs.replace(body, path=info.path or None)
+            failure = await self._outlet.bring_out(body) or self._strictness() or self.stop.failure
+        await self.handle([self._finished(failure, info)])
+        await self.in_thread(self._save_views)
+        refused = await self._outlet.close(body, self.recorder.record, self._headline(body) if body else "")
+        self._run_dir.close()
+        return failure or (self.stop.failure if self.recorder.is_broken else None) or refused
+
+    def finish_now(self, failure: Failure) -> None:
+        """The watchdog's end: record the interruption and nothing else."""
+        with contextlib.suppress(KataError):
+            self.recorder.take([self._finished(failure, None)])
+        self._outlet.close_now(self.recorder.last_batch)
+
+    def _finished(self, failure: Failure | None, info: ResultInfo | None) -> Event:
+        duration_s = self._clock.monotonic() - self._started_s
+        return finished(failure, info, usage=self.recorder.record.usage, duration_s=duration_s)
+
+    def _info(self, body: ResultBody) -> ResultInfo:
+        output = self._outlet.output
+        own = str(self._run_dir.path / "spec.md") if body.kind == "spec" else ""
+        return ResultInfo(kind=body.kind, task=self._result.task, path=str(output.path) if output else own)
+
+    def _strictness(self) -> Failure | None:
+        found = [finding for finding in self.recorder.record.findings if finding.severity != "info"]
+        if not self._is_strict or not found:
+            return None
+        rules = ", ".join(dict.fromkeys(finding.rule for finding in found))
+        return Failure(code="findings", message=f"{len(found)} findings under --strict: {rules}")
+
+    def _save_views(self) -> None:
+        """The journal holds everything already, so a view that cannot be written is only a warning."""
+        try:
+            self._write_views()
+        except KataError as error:
+            self._outlet.screen.say(f"warning: {error.failure.message}")

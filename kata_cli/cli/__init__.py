@@ -1,0 +1,1 @@
+"""The shell surface: parse, one call, exit status."""

@@ -1,0 +1,30 @@
+"""`kata completion`: the script that a shell sources."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kata_cli.cli import shell
+from kata_cli.core.errors import KataError
+from kata_cli.core.text import near
+
+SHELLS = ("bash", "zsh", "fish")
+
+Shell = Annotated[str, typer.Argument(help="bash, zsh or fish.", metavar="SHELL", show_default=False)]
+
+
+def completion(name: Shell) -> None:
+    """Print a completion script; kata itself edits none of your files."""
+    shell.put(script(name))
+
+
+def script(name: str) -> str:
+    """The completion script of a shell. Raises `KataError` usage for any other."""
+    from typer.completion import get_completion_script
+
+    if name not in SHELLS:
+        known = f"kata completion {'|'.join(SHELLS)}"
+        raise KataError("usage", f"no completion for {name!r}", near(name, SHELLS) or known)
+    return str(get_completion_script(prog_name="kata", complete_var="_KATA_COMPLETE", shell=name)) + "\n"

@@ -1,0 +1,149 @@
+"""The root command and the one error boundary: every way to fail becomes one line, one hint, one status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from kata_cli import __version__
+from kata_cli.cli import shell
+from kata_cli.cli.groups import CONTEXT, KataCommand, RootGroup
+from kata_cli.core.errors import Exit, Failure, KataError
+
+app = typer.Typer(
+    name="kata",
+    cls=RootGroup,
+    help="From a goal to a spec draft, by a graph of LLM agents, from a shell.",
+    context_settings=CONTEXT,
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", show_default=False)
+    ] = False,
+) -> None:
+    """From a goal to a spec draft, by a graph of LLM agents, from a shell."""
+    if version:
+        shell.put(f"kata {__version__}\n")
+        raise typer.Exit(0)
+    if context.invoked_subcommand is None:
+        shell.put(context.get_help() + "\n")
+        raise typer.Exit(0)
+
+
+def _register() -> None:
+    from kata_cli.cli import auth, completion, config, models, run, sessions, workflows
+
+    app.command("run", cls=KataCommand, rich_help_panel="Work", context_settings=CONTEXT)(run.run)
+    for commands in (models.app, auth.app, sessions.app, workflows.app, config.app):
+        app.add_typer(commands)
+    app.command("completion", cls=KataCommand, rich_help_panel="Setup", context_settings=CONTEXT)(
+        completion.completion
+    )
+
+
+_register()
+
+
+def run_and_exit(argv: list[str]) -> None:
+    """Run a command line and end the process."""
+    shell.end(shell.close(run_command(argv)))
+
+
+def run_command(argv: list[str]) -> int:
+    """Run a command line. The exit status; what went wrong has been told."""
+    try:
+        _check_encoding(argv)
+        return int(app(args=argv, prog_name="kata", standalone_mode=False) or Exit.OK)
+    except KataError as error:
+        return _refuse(error.failure, argv)
+    except TyperException as error:
+        return _refuse(_usage_failure(error), argv)
+    except (KeyboardInterrupt, typer.Abort):
+        return _refuse(Failure(code="interrupted", message="stopped by SIGINT", exit_code=Exit.INT), argv)
+    except Exception as error:
+        return _refuse(_bug(error, argv), argv)
+    finally:
+        _flush_framework()
+
+
+def _check_encoding(argv: list[str]) -> None:
+    for argument in argv:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = os.fsencode(argument).decode("utf-8", "backslashreplace")
+            raise KataError(
+                "usage", f"an argument is not UTF-8: {shown}", "rename the file, or pipe its text"
+            ) from None
+
+
+def _usage_failure(error: TyperException) -> Failure:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "kata"
+    message = error.format_message()
+    message = message[:1].lower() + message[1:].rstrip(".")
+    hint = f"{path} --help"
+    if "unexpected extra argument" in message:
+        hint = f"quote the goal and globs as one argument, or use --goal-file  ({path} --help)"
+    return Failure(code="usage", message=message, remediation=hint)
+
+
+def _bug(error: Exception, argv: list[str]) -> Failure:
+    if "--debug" in argv or os.environ.get("KATA_DEBUG"):
+        import traceback
+
+        from kata_cli.core.redact import Redactor
+
+        shell.say(Redactor().text(traceback.format_exc()).rstrip())
+    return Failure(code="unexpected_error", message=f"a bug in kata: {type(error).__name__}: {error}")
+
+
+def _refuse(failure: Failure, argv: list[str]) -> int:
+    """Tell a failure in the form that was asked for. `run` owes programs a document on stdout as well."""
+    form = _format(argv)
+    if argv[:1] == ["run"] and form != "text":
+        from kata_cli.output import machine
+
+        if form == "json":
+            shell.stdout.write(machine.encode(machine.refusal_document(failure)))
+        else:
+            import time
+
+            shell.stdout.write(machine.refusal_line(failure, time.time()))
+    shell.tell(failure, as_json=form != "text")
+    return failure.exit
+
+
+def _format(argv: list[str]) -> str:
+    """The output format, read without the parser: it may be the parser that refused."""
+    words = argv[: argv.index("--")] if "--" in argv else argv
+    if "--json" in words:
+        return "json"
+    for index, word in enumerate(words):
+        value = word.partition("=")[2] if word.startswith("--format=") else ""
+        if word == "--format" and index + 1 < len(words):
+            value = words[index + 1]
+        if value in ("json", "jsonl"):
+            return value
+    return "text"
+
+
+def _flush_framework() -> None:
+    """Help text goes out through sys.stdout; a closed pipe there is as quiet as everywhere."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except (OSError, ValueError) as error:
+        shell.stdout.error = error if isinstance(error, OSError) else None

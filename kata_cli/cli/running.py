@@ -1,0 +1,49 @@
+"""A run from the shell: which screen it gets, and how its end is told."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from kata_cli.app.options import RunOptions
+from kata_cli.app.prepare import Prepared, in_ci, prepare
+from kata_cli.app.run import Streams, execute
+from kata_cli.cli import shell
+from kata_cli.core import loop
+from kata_cli.output.console import Writer, is_terminal, wants_colour
+from kata_cli.output.screen import Log, Quiet, Screen
+
+
+def start(options: RunOptions) -> int:
+    """Prepare and do one run. The exit status."""
+    prepared = prepare(options, os.environ, Path.cwd(), shell.say)
+    if options.is_dry_run:
+        from kata_cli.app.dry_run import show_dry_run
+
+        shell.put(show_dry_run(prepared, os.environ))
+        return 0
+    is_fixed = prepared.epoch_s is not None
+    if is_fixed:
+        shell.stdout, shell.stderr = Writer(1, is_inline=True), Writer(2, is_inline=True)
+    streams = Streams(shell.stdout, _screen(prepared))
+    failure = loop.run(execute(prepared, os.environ, streams), is_virtual=is_fixed)
+    if failure is None:
+        return 0
+    shell.tell(
+        failure, as_json=options.format != "text", runtime_mode=prepared.resolved.settings.runtime_mode
+    )
+    return failure.exit
+
+
+def _screen(prepared: Prepared) -> Screen:
+    options, env = prepared.options, os.environ
+    if options.is_quiet:
+        return Quiet(shell.stderr)
+    is_tty = is_terminal(2)
+    if not is_tty or in_ci(env) or env.get("TERM") in ("dumb", ""):
+        return Log(shell.stderr, is_verbose=options.is_verbose)
+    from kata_cli.output.human import LiveScreen
+
+    color = prepared.resolved.settings.color
+    has_colour = wants_colour(color, env, is_tty=is_tty)
+    return LiveScreen(shell.stderr, has_colour=has_colour, is_verbose=options.is_verbose)

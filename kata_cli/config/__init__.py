@@ -1,0 +1,1 @@
+"""Settings with their origin, directories and credentials: all that kata is told from outside."""

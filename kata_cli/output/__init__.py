@@ -1,0 +1,1 @@
+"""Sinks that people and scripts see: stdout carries the result, stderr everything else."""

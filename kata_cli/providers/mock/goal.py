@@ -1,0 +1,87 @@
+"""What a goal says, as far as a few rules can tell: its clauses, its terms, a title."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+_VERB_LIST = """
+    add adopt allow archive avoid build cache change check clean collect combine compute convert create
+    cut deduplicate delete deny deprecate detect disable document drop emit enable encrypt enforce ensure
+    explain export expose extend extract fail fix forbid format generate handle hide ignore implement import
+    improve include increase keep let limit list load lock log make mark measure merge migrate move name
+    normalise normalize offer open optimise optimize parse pause port prevent print protect provide publish
+    raise read record redact reduce refactor refuse reject release remove rename render reorder replace
+    report require reset restore resume retry return rewrite rotate run save search send separate serve set
+    show simplify sort speed split stop store stream strip support surface switch sync test throttle track
+    trim turn unify update upgrade use validate verify warn wrap write
+"""
+_STOPWORD_LIST = """
+    about after again all also and any are because been before being but can cannot could does done each
+    for from had has have how into its just less let like make makes more most must not now off one only onto
+    other our out over own per please same shall should some such than that the their them then there these
+    they this those through too under until upon use used user users uses very via was way were what when
+    where which while who whose why will with within without would you your
+"""
+VERBS = frozenset(_VERB_LIST.split())
+STOPWORDS = frozenset(_STOPWORD_LIST.split())
+MAX_CLAUSES = 6
+TITLE_CHARS = 72
+
+_BULLET = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+", re.M)
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z`\"'(])|\n+|;\s+")
+_JOINT = re.compile(r",?\s+(?:and|then|and then)\s+(?=([a-z]+)\b)", re.I)
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{2,}")
+_POLITE = re.compile(
+    r"^(?:please|we (?:need|want) to|i (?:need|want) to|it should|kata should|you should)\s+", re.I
+)
+
+
+class Goal(msgspec.Struct, frozen=True):
+    """A goal in pieces. `clauses` are imperative where the goal is; `terms` are lower case, in order."""
+
+    text: str
+    title: str
+    clauses: list[str]
+    terms: list[str]
+
+
+def read_goal(text: str) -> Goal:
+    """Take a goal apart."""
+    flat = _BULLET.sub("", text).strip()
+    sentences = [part.strip().rstrip(".;,:") for part in _SENTENCE_END.split(flat)]
+    clauses = [clause for sentence in sentences if sentence for clause in _clauses(sentence)]
+    title = _title(clauses[0] if clauses else " ".join(flat.split()))
+    return Goal(" ".join(flat.split()), title, clauses[:MAX_CLAUSES], terms_of(text))
+
+
+def terms_of(text: str) -> list[str]:
+    """The words that carry meaning, lower case, without repeats."""
+    words = (word.lower() for word in _WORD.findall(text))
+    return list(dict.fromkeys(word for word in words if word not in STOPWORDS and word not in VERBS))
+
+
+def is_imperative(clause: str) -> bool:
+    """Whether a clause begins with a verb that says what to build."""
+    return clause.split(" ", 1)[0].lower() in VERBS
+
+
+def _clauses(sentence: str) -> list[str]:
+    """Split at `and VERB`; what stands before must be imperative itself, else the sentence stays whole."""
+    sentence = _POLITE.sub("", " ".join(sentence.split()))
+    if not is_imperative(sentence):
+        return [sentence]
+    parts, start = [], 0
+    for match in _JOINT.finditer(sentence):
+        if match[1].lower() in VERBS:
+            parts.append(sentence[start : match.start()])
+            start = match.end()
+    parts.append(sentence[start:])
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _title(text: str) -> str:
+    if len(text) > TITLE_CHARS:
+        text = text[:TITLE_CHARS].rsplit(" ", 1)[0] + " …"
+    return text[:1].upper() + text[1:]

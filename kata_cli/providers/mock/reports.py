@@ -1,0 +1,168 @@
+"""The reports of the mock specialists, each a short Markdown text of facts from the prompt."""
+
+from __future__ import annotations
+
+from kata_cli.providers.mock import evidence
+from kata_cli.providers.mock.material import (
+    FileSeen,
+    Material,
+    Place,
+    mentions_of,
+    places,
+    system_name,
+    unknown_terms,
+)
+
+MAX_LINES = 12
+MAX_SYMBOLS = 6
+
+
+def investigate(material: Material) -> str:
+    """What is there: the project, the places that bear on the goal, how tests run, what was not found."""
+    command = evidence.runner_command(material)
+    return _sections(
+        ("Project", [f"`{system_name(material)}`: {_opening(material)}"]),
+        ("Where the goal touches it", [describe_place(place) for place in places(material)]),
+        ("Tests", _tests(material, command)),
+        ("Not found", [f"no file shown mentions `{term}`" for term in unknown_terms(material)]),
+    )
+
+
+def implement(material: Material) -> str:
+    """The steps of the change, in order."""
+    touched = places(material)
+    steps = (
+        [
+            f"{clause}: {describe_place(touched[min(index, len(touched) - 1)])}"
+            for index, clause in enumerate(material.goal.clauses)
+        ]
+        if touched
+        else material.goal.clauses
+    )
+    tests = [f"cover it in `{test_path(material, place)}`" for place in touched[:1]]
+    docs = [f"say it in `{file.path}`" for file in material.docs[:1]]
+    return _sections(("Steps", [*steps, *tests, *docs]))
+
+
+def verify(material: Material) -> str:
+    """How one would know."""
+    command = evidence.runner_command(material) or "no test runner was found in the files shown"
+    return _sections(
+        (
+            "Criteria",
+            [
+                f"WHEN the change is in place THEN a test fails without: {clause}"
+                for clause in material.goal.clauses
+            ],
+        ),
+        ("Command", [f"`{command}`"]),
+        ("Tests to keep green", [f"`{test.path}`" for test in material.tests]),
+    )
+
+
+def debug(material: Material) -> str:
+    """How it could fail here."""
+    touched = places(material)
+    shared = [
+        f"`{symbol.bare}` of `{place.file.path}` is also named in {_listed(others)}"
+        for place in touched
+        for symbol in place.symbols
+        if (others := mentions_of(material, symbol.bare, place.file.path))
+    ]
+    refused = [
+        f"`{r.path}:{r.line}` refuses with `{r.error}`{_inside(r.inside)}" for r in evidence.refusals(touched)
+    ]
+    left = [f"`{note.path}:{note.line}`: {note.text}" for note in evidence.undone(touched)]
+    return _sections(
+        ("Shared definitions", shared), ("Refused today", refused), ("Left undone in the code", left)
+    )
+
+
+def critique(material: Material) -> str:
+    """What is not backed by what was read."""
+    open_terms = [f"`{term}` is in the goal but in no file shown" for term in unknown_terms(material)]
+    reports = [f"{task}: {len(text.splitlines())} lines read" for task, text in material.outputs]
+    return _sections(
+        ("Open", open_terms or ["every term of the goal occurs in the material"]), ("Read", reports)
+    )
+
+
+def answer(material: Material) -> str:
+    """An answer to a question: where to look, with the definitions that match."""
+    found = [describe_place(place) for place in places(material)]
+    inputs = [f"`{name}`: {len(text.splitlines())} lines" for name, text in material.inputs]
+    return _sections(("Question", [material.goal.text]), ("Where to look", found), ("Given", inputs))
+
+
+def digest(material: Material) -> str:
+    """For a role of the user's own: the material, shortened, under the goal."""
+    given = [line for _, text in material.inputs for line in text.splitlines() if line.strip()]
+    earlier = [
+        f"{task}: {line.lstrip('-# ')}"
+        for task, text in material.outputs
+        for line in text.splitlines()
+        if line.startswith("- ")
+    ]
+    return _sections(
+        (material.goal.title, _capped(given)),
+        ("From earlier tasks", _capped(earlier)),
+        ("Places", [describe_place(place) for place in places(material)]),
+    )
+
+
+def describe_place(place: Place) -> str:
+    """`path` with the definitions that match, or those it begins with."""
+    symbols = place.symbols or place.file.symbols[:MAX_SYMBOLS]
+    listed = ", ".join(f"`{symbol.bare}` (line {symbol.line})" for symbol in symbols)
+    return f"`{place.file.path}`" + (f": {listed}" if listed else "")
+
+
+def test_path(material: Material, place: Place) -> str:
+    """The test file of a place: the one that is there, else where it would go."""
+    known = evidence.matching_test(material, place)
+    return known.path if known is not None else evidence.new_test_path(material, place)
+
+
+def describe_file(file: FileSeen) -> str:
+    """`path` with its first definitions."""
+    listed = ", ".join(f"`{symbol.bare}`" for symbol in file.symbols[:MAX_SYMBOLS])
+    return f"`{file.path}`" + (f": {listed}" if listed else "")
+
+
+def _opening(material: Material) -> str:
+    """The first prose line of the README, else of the first file shown."""
+    for file in sorted(material.docs, key=lambda file: not file.path.upper().startswith("README")):
+        for line in file.text.splitlines():
+            if line[:1].isalpha() and len(line) > 20:
+                return line.strip()
+    return f"{len(material.files)} files were read"
+
+
+def _tests(material: Material, command: str) -> list[str]:
+    run = [f"run with `{command}`"] if command else ["no test runner was found in the files shown"]
+    return run + [describe_file(test) for test in material.tests[:MAX_LINES]]
+
+
+def _inside(name: str) -> str:
+    return f" in `{name}`" if name else ""
+
+
+def _listed(paths: list[str]) -> str:
+    shown = ", ".join(f"`{path}`" for path in paths[:4])
+    return shown + (f" and {len(paths) - 4} more" if len(paths) > 4 else "")
+
+
+def _capped(items: list[str]) -> list[str]:
+    return (
+        items if len(items) <= MAX_LINES else [*items[:MAX_LINES], f"and {len(items) - MAX_LINES} more lines"]
+    )
+
+
+def _sections(*sections: tuple[str, list[str]]) -> str:
+    """Markdown of the sections that have something to say."""
+    written = [
+        "## " + title + "\n\n" + "\n".join(f"- {item}" for item in items)
+        for title, items in sections
+        if items
+    ]
+    return "\n\n".join(written) or "Nothing in the material bears on the goal."

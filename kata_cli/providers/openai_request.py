@@ -1,0 +1,49 @@
+"""What both of OpenAI's APIs take alike: the effort of thinking, and the schema of a structured answer
+(https://platform.openai.com/docs/guides/reasoning and .../guides/structured-outputs).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from kata_cli.core.messages import Request
+
+MAX_NAME_CHARS = 64
+
+# The vendor's own scale, but for its word for "off"; with the reasoning that its bound of tokens counts too.
+THINKING: dict[str, tuple[str, int]] = {
+    "off": ("none", 0),
+    "minimal": ("minimal", 2_000),
+    "low": ("low", 4_000),
+    "medium": ("medium", 8_000),
+    "high": ("high", 16_000),
+    "xhigh": ("xhigh", 24_000),
+    "max": ("max", 32_000),
+}
+
+
+def output_bound(request: Request) -> int | None:
+    """The bound of answer and thinking together; None where the request sets none."""
+    if request.max_tokens is None:
+        return None
+    return request.max_tokens + (THINKING[request.thinking][1] if request.thinking else 0)
+
+
+def json_schema(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Name, schema, and `strict` where the schema is of the subset that strict mode takes."""
+    safe = re.sub(r"[^a-zA-Z0-9_-]", "_", name)[:MAX_NAME_CHARS] or "answer"
+    return {"name": safe, "schema": schema, "strict": is_strict(schema)}
+
+
+def is_strict(node: object) -> bool:
+    """Whether every object in a schema requires all of its properties and forbids others."""
+    if isinstance(node, list):
+        return all(is_strict(item) for item in node)
+    if not isinstance(node, dict):
+        return True
+    if node.get("type") == "object":
+        names = set(node.get("properties", {}))
+        if node.get("additionalProperties") is not False or names != set(node.get("required", [])):
+            return False
+    return all(is_strict(item) for item in node.values())

@@ -1,0 +1,131 @@
+"""OpenAI's Responses API (https://platform.openai.com/docs/api-reference/responses)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from kata_cli.core.messages import Request, Usage
+from kata_cli.providers.answer import Answer, count
+from kata_cli.providers.openai_request import THINKING, json_schema, output_bound
+
+PATH = "/responses"
+
+# The API refuses a lower bound.
+MIN_OUTPUT_TOKENS = 16
+
+
+class _InputDetails(msgspec.Struct):
+    cached_tokens: Any = None
+    cache_write_tokens: Any = None
+
+
+class _OutputDetails(msgspec.Struct):
+    reasoning_tokens: Any = None
+
+
+class _Usage(msgspec.Struct):
+    input_tokens: Any = None
+    output_tokens: Any = None
+    input_tokens_details: _InputDetails | None = None
+    output_tokens_details: _OutputDetails | None = None
+
+
+class _Incomplete(msgspec.Struct):
+    reason: str | None = None
+
+
+class _Response(msgspec.Struct):
+    model: str | None = None
+    usage: _Usage | None = None
+    error: Any = None
+    incomplete_details: _Incomplete | None = None
+
+
+class _Event(msgspec.Struct):
+    """`code` and `message` are those of an `error` event, which some servers wrap in `error`."""
+
+    type: str = ""
+    delta: Any = None
+    response: _Response | None = None
+    error: Any = None
+    code: Any = None
+    message: Any = None
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+
+
+def body(request: Request) -> dict[str, Any]:
+    """The body of `POST /responses`; nothing is kept at the provider."""
+    sent: dict[str, Any] = {
+        "model": request.model.id,
+        "input": [{"role": message.role, "content": message.text} for message in request.messages],
+        "stream": True,
+        "store": False,
+    }
+    if request.system.strip():
+        sent["instructions"] = request.system
+    if request.temperature is not None:
+        sent["temperature"] = request.temperature
+    if request.thinking is not None:
+        sent["reasoning"] = {"effort": THINKING[request.thinking][0]}
+    if (bound := output_bound(request)) is not None:
+        sent["max_output_tokens"] = max(MIN_OUTPUT_TOKENS, bound)
+    if request.schema is not None:
+        sent["text"] = {"format": {"type": "json_schema", **json_schema(request.schema_name, request.schema)}}
+    return sent
+
+
+def read(payload: bytes, answer: Answer) -> None:
+    """Take one event of the stream into the answer. Raises `msgspec.DecodeError`."""
+    event = _decode_event(payload)
+    match event.type:
+        case "response.output_text.delta":
+            answer.add_text(str(event.delta or ""))
+        case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
+            answer.add_thought(str(event.delta or ""))
+        case "response.content_part.added" if answer.has_text:
+            answer.add_text("\n")
+        case "response.refusal.delta":
+            answer.stop = "refusal"
+        case "error":
+            answer.fail_with(event.error or {"code": event.code, "message": event.message})
+        case _ if event.response is not None:
+            _read_response(event.type, event.response, answer)
+
+
+def _read_response(kind: str, response: _Response, answer: Answer) -> None:
+    answer.model = response.model or answer.model
+    if response.usage is not None:
+        answer.usage = _usage(response.usage)
+    match kind:
+        case "response.completed":
+            answer.is_complete = True
+        case "response.incomplete":
+            _end_early(response.incomplete_details, answer)
+        case "response.failed" | "response.cancelled":
+            answer.fail_with(response.error)
+
+
+def _end_early(details: _Incomplete | None, answer: Answer) -> None:
+    reason = details.reason if details is not None else None
+    if reason == "max_output_tokens":
+        answer.stop = "length"
+        answer.is_complete = True
+    else:
+        answer.fail_with({"code": reason, "message": f"incomplete: {reason or 'no reason given'}"})
+
+
+def _usage(usage: _Usage) -> Usage:
+    inside = usage.input_tokens_details or _InputDetails()
+    outside = usage.output_tokens_details or _OutputDetails()
+    cache_read, cache_write = count(inside.cached_tokens), count(inside.cache_write_tokens)
+    return Usage(
+        input=max(0, count(usage.input_tokens) - cache_read - cache_write),
+        output=count(usage.output_tokens),
+        cache_read=cache_read,
+        cache_write=cache_write,
+        reasoning=count(outside.reasoning_tokens),
+    )

@@ -1,0 +1,1 @@
+"""Runs on disk: durable first, readable after any crash."""

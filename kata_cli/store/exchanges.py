@@ -1,0 +1,94 @@
+"""What was asked and what was answered, one record per attempt, for people and for replay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from kata_cli.core.errors import Failure
+from kata_cli.core.events import AttemptFailed, AttemptStarted, Event, Recorded, TaskFinished, UsageReported
+from kata_cli.core.messages import Request, Usage
+
+
+class RecordedReply(msgspec.Struct, kw_only=True):
+    """An answer as it came, whether or not it held."""
+
+    text: str
+    stop: str
+    usage: Usage
+    request_id: str | None
+    model: str
+
+
+class Exchange(msgspec.Struct, kw_only=True):
+    """One line of `exchanges.jsonl`. Both a reply and a failure: an answer came and did not hold."""
+
+    v: int = 1
+    task: str
+    attempt: int
+    model: str
+    request: Request
+    reply: RecordedReply | None = None
+    failure: Failure | None = None
+
+
+def exchanges(recorded: Iterable[Recorded]) -> list[Exchange]:
+    """All attempts of a run in the order they were made."""
+    made: list[_Attempt] = []
+    latest: dict[str, _Attempt] = {}  # by task: a resumed run may count its attempts anew
+    for entry in recorded:
+        if isinstance(entry.event, AttemptStarted):
+            made.append(_Attempt(entry.event))
+            latest[entry.event.task] = made[-1]
+        else:
+            _note(latest, entry.event)
+    return [_exchange(attempt) for attempt in made]
+
+
+class _Attempt(msgspec.Struct):
+    started: AttemptStarted
+    usage: UsageReported | None = None
+    answer: str | None = None
+    failure: Failure | None = None
+
+
+def _note(latest: dict[str, _Attempt], event: Event) -> None:
+    """Add to an attempt what a later event tells of it."""
+    match event:
+        case UsageReported(task=task, attempt=number) if attempt := _attempt(latest, task, number):
+            attempt.usage = event
+        case AttemptFailed(task=task, attempt=number) if attempt := _attempt(latest, task, number):
+            attempt.failure = event.failure
+            attempt.answer = event.answer or None
+        case TaskFinished(task=task) if (attempt := latest.get(task)) and attempt.failure is None:
+            attempt.failure = event.failure
+            attempt.answer = event.output if event.status == "completed" else None
+
+
+def _attempt(latest: dict[str, _Attempt], task: str, number: int) -> _Attempt | None:
+    attempt = latest.get(task)
+    return attempt if attempt and attempt.started.attempt == number else None
+
+
+def _exchange(attempt: _Attempt) -> Exchange:
+    started = attempt.started
+    return Exchange(
+        task=started.task,
+        attempt=started.attempt,
+        model=started.model,
+        request=started.request,
+        reply=None if attempt.answer is None else _reply(attempt, attempt.answer),
+        failure=attempt.failure,
+    )
+
+
+def _reply(attempt: _Attempt, text: str) -> RecordedReply:
+    usage = attempt.usage
+    return RecordedReply(
+        text=text,
+        stop=usage.stop if usage and usage.stop else "stop",
+        usage=usage.usage if usage else Usage(),
+        request_id=usage.request_id if usage else None,
+        model=usage.model if usage and usage.model else attempt.started.model,
+    )

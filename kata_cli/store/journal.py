@@ -1,0 +1,155 @@
+"""The journal of a run, `events.jsonl`: append-only, one write and one sync per batch, the truth."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from kata_cli.core.errors import KataError
+from kata_cli.core.events import NewerVersion, Recorded, decode_line
+from kata_cli.store.atomic import FileSystem, refused, sync_data, sync_directory, write_all
+
+
+class JournalText(msgspec.Struct, kw_only=True):
+    """What a journal holds. `sound_bytes` is where its last sound record ends.
+
+    `is_damaged` says that whole lines follow there which are no records: nothing may be appended.
+    """
+
+    recorded: list[Recorded] = []
+    warnings: list[str] = []
+    sound_bytes: int = 0
+    is_damaged: bool = False
+
+
+class Journal:
+    """An open journal. After a refused write it is closed, and every further one is refused."""
+
+    def __init__(self, path: Path, fd: int, fs: FileSystem) -> None:
+        self.path = path
+        self._fd: int | None = fd
+        self._fs = fs
+
+    @classmethod
+    def create(cls, path: Path, fs: FileSystem = os) -> Journal:
+        """A new, empty journal. Raises `KataError` io, also when one exists."""
+        try:
+            fd = fs.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise refused("create", path, error) from error
+        journal = cls(path, fd, fs)
+        try:
+            sync_directory(path.parent, fs)
+        except OSError as error:
+            journal.close()
+            raise refused("create", path, error) from error
+        return journal
+
+    @classmethod
+    def open(cls, path: Path, fs: FileSystem = os) -> Journal:
+        """An existing journal, cut after its last whole record. Raises `KataError` io, also when damaged."""
+        text = read_journal(path)
+        if text.is_damaged:
+            raise KataError("io", f"cannot continue {path}: {text.warnings[-1]}", "start a new run")
+        try:
+            fd = fs.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError as error:
+            raise refused("open", path, error) from error
+        journal = cls(path, fd, fs)
+        journal._cut(text.sound_bytes)
+        return journal
+
+    def append(self, lines: list[bytes]) -> None:
+        """Make LF-terminated records durable. Raises `KataError` io."""
+        if self._fd is None:
+            raise KataError("io", f"cannot write {self.path}: it is closed since an earlier write failed")
+        if not lines:
+            return
+        try:
+            if os.fstat(self._fd).st_nlink == 0:
+                raise FileNotFoundError(None, "it was deleted while in use")
+            write_all(self._fd, b"".join(lines), self._fs)
+            sync_data(self._fd, self._fs)
+        except OSError as error:
+            self.close()
+            raise refused("write", self.path, error) from error
+
+    def close(self) -> None:
+        """Close the file; closing twice is harmless."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
+    def _cut(self, length: int) -> None:
+        assert self._fd is not None
+        try:
+            if os.fstat(self._fd).st_size > length:
+                self._fs.ftruncate(self._fd, length)
+                sync_data(self._fd, self._fs)
+        except OSError as error:
+            self.close()
+            raise refused("mend", self.path, error) from error
+
+
+def read_journal(path: Path) -> JournalText:
+    """All that can be read of a journal, from its start.
+
+    Raises `KataError` io when the file cannot be read or is of a newer version.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise refused("read", path, error) from error
+    try:
+        return _parse(data)
+    except NewerVersion as error:
+        message = f"cannot read {path}: {error}"
+        raise KataError("io", message, "pip install --upgrade kata-cli") from error
+
+
+def _parse(data: bytes) -> JournalText:
+    text = JournalText()
+    known: dict[int, Recorded] = {}
+    unknown = repeated = 0
+    for line in _whole_lines(data):
+        try:
+            recorded = decode_line(line)
+        except NewerVersion:
+            raise
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            text.is_damaged = True
+            break
+        text.sound_bytes += len(line)
+        if recorded is None:
+            unknown += 1
+        elif known.setdefault(recorded.seq, recorded) is not recorded:
+            repeated += 1
+    text.recorded = list(known.values())
+    text.warnings = [*_counted(unknown, repeated), *_end(text, data)]
+    return text
+
+
+def _end(text: JournalText, data: bytes) -> Iterator[str]:
+    if text.is_damaged:
+        number = data.count(b"\n", 0, text.sound_bytes) + 1
+        yield f"line {number} of the journal is no event; what follows it is left out"
+    elif text.sound_bytes < len(data):
+        yield "the last record was torn and is left out"
+
+
+def _whole_lines(data: bytes) -> Iterator[bytes]:
+    """The LF-terminated lines, without a tail in which a crash left blocks of NUL."""
+    lines = data.split(b"\n")[:-1]
+    while lines and b"\0" in lines[-1]:
+        lines.pop()
+    return (line + b"\n" for line in lines)
+
+
+def _counted(unknown: int, repeated: int) -> Iterator[str]:
+    if unknown:
+        yield f"{unknown} event(s) of a type unknown to this version skipped"
+    if repeated:
+        yield f"{repeated} event(s) with a number already taken dropped"

@@ -1,0 +1,166 @@
+"""All runs on disk: made once, owned by one process, read by any."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from kata_cli.core.errors import KataError
+from kata_cli.core.events import Recorded, RunStarted, decode_line
+from kata_cli.core.records import RunRecord
+from kata_cli.store import names
+from kata_cli.store.atomic import (
+    FileSystem,
+    make_dirs,
+    refused,
+    remove_tree,
+    sweep,
+    sync_directory,
+    temporary,
+)
+from kata_cli.store.journal import Journal
+from kata_cli.store.owner import OwnerLock
+from kata_cli.store.recovery import recovered
+from kata_cli.store.views import read_ended
+
+_Opener = Callable[[Path, FileSystem], Journal]
+
+
+class RunDir:
+    """A run that this process owns until `close`."""
+
+    def __init__(self, path: Path, journal: Journal, lock: OwnerLock) -> None:
+        self.path = path
+        self.id = path.name
+        self.journal = journal
+        self._lock = lock
+
+    def close(self) -> None:
+        """Close the journal and give the run free."""
+        self.journal.close()
+        self._lock.release()
+
+
+class RunStore:
+    """The runs under `state_dir/runs`, one directory (0700) each."""
+
+    def __init__(self, state_dir: Path, fs: FileSystem = os) -> None:
+        self.directory = state_dir / "runs"
+        self._fs = fs
+
+    def create(self, run_id: str, *, replaces_finished: bool = False) -> RunDir:
+        """A new run with an empty journal. Raises `KataError` io when the id is taken.
+
+        With `replaces_finished`, a finished mock run of that id makes room.
+        """
+        _check_id(run_id)
+        make_dirs(self.directory, fs=self._fs)
+        sweep(self.directory)
+        path = self.directory / run_id
+        if replaces_finished and path.exists():
+            self._discard_finished_mock(run_id)
+        try:
+            self._fs.mkdir(path, 0o700)
+        except FileExistsError:
+            raise KataError("io", f"the run {run_id} exists already", "run the same command again") from None
+        except OSError as error:
+            raise refused("create the run", path, error) from error
+        return self._begin(path)
+
+    def reopen(self, run_id: str) -> RunDir:
+        """A run to be continued. Raises `KataError` io, naming the process that works on it."""
+        path = self._existing(run_id)
+        sweep(path)
+        return self._own(path, Journal.open)
+
+    def ids(self) -> list[str]:
+        """The ids of all runs, newest first."""
+        try:
+            found = [entry.name for entry in os.scandir(self.directory)]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise refused("list", self.directory, error) from error
+        return sorted(filter(names.RUN_ID.fullmatch, found), reverse=True)
+
+    def resolve(self, text: str, *, project: str | None) -> str:
+        """The id of the run that `text` names: `last` (of a project), an id, a part of one, a session.
+
+        Raises `KataError` usage.
+        """
+        names.check(text)
+        return names.find_run(text, self.ids(), project, self._started)
+
+    def load(self, run_id: str) -> RunRecord:
+        """A run as it stands; one whose process is gone is recorded as interrupted. Raises `KataError` io."""
+        path = self._existing(run_id)
+        return read_ended(path) or recovered(path, self._fs)
+
+    def load_all(self, limit: int | None = None, offset: int = 0) -> tuple[list[RunRecord], list[str]]:
+        """Runs newest first, and a warning for each that cannot be read; those are left as they are."""
+        records: list[RunRecord] = []
+        warnings: list[str] = []
+        for run_id in self.ids()[offset:]:
+            if limit is not None and len(records) >= limit:
+                break
+            try:
+                records.append(self.load(run_id))
+            except KataError as error:
+                warnings.append(f"run {run_id} is left out: {error}")
+        return records, warnings
+
+    def _existing(self, run_id: str) -> Path:
+        _check_id(run_id)
+        path = self.directory / run_id
+        if not path.exists():
+            raise KataError("usage", f"there is no run {run_id}", "kata sessions list")
+        if path.is_symlink() or not path.is_dir():
+            raise KataError("io", f"{path} is no directory of its own; symlinks are not followed")
+        return path
+
+    def _begin(self, path: Path) -> RunDir:
+        """Own a directory just made; if that fails it is removed again."""
+        try:
+            sync_directory(self.directory, self._fs)
+            return self._own(path, Journal.create)
+        except (OSError, KataError) as error:
+            remove_tree(path)
+            raise error if isinstance(error, KataError) else refused("create the run", path, error) from error
+
+    def _own(self, path: Path, opened: _Opener) -> RunDir:
+        lock = OwnerLock.acquire(path)
+        try:
+            return RunDir(path, opened(path / "events.jsonl", self._fs), lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    def _discard_finished_mock(self, run_id: str) -> None:
+        """Move a finished mock run out of the way in one step, then delete it."""
+        record = read_ended(self._existing(run_id))
+        if record is None or record.runtime_mode != "mock":
+            return
+        grave = temporary(self.directory)
+        try:
+            self._fs.replace(self.directory / run_id, grave)
+        except OSError as error:
+            raise refused("replace", self.directory / run_id, error) from error
+        remove_tree(grave)
+
+    def _started(self, run_id: str) -> RunStarted | None:
+        """The first event of a run, or None if it cannot be read."""
+        try:
+            with (self.directory / run_id / "events.jsonl").open("rb") as file:
+                recorded: Recorded | None = decode_line(file.readline())
+        except (OSError, ValueError, msgspec.MsgspecError, RecursionError):
+            return None
+        return recorded.event if recorded and isinstance(recorded.event, RunStarted) else None
+
+
+def _check_id(run_id: str) -> None:
+    """Refuse what is no run id before it becomes a path. Raises `KataError` usage."""
+    if not names.RUN_ID.fullmatch(run_id):
+        raise KataError("usage", f"{run_id[:80]!r} is no run id", "kata sessions list")

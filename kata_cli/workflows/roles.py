@@ -1,0 +1,24 @@
+"""The built-in roles: one system prompt each, kept as data beside the workflows."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+
+
+@cache
+def _roles() -> dict[str, str]:
+    import tomllib
+
+    text = resources.files("kata_cli.workflows").joinpath("builtin/roles.toml").read_text("utf-8")
+    return {str(name): str(system).strip() for name, system in tomllib.loads(text)["roles"].items()}
+
+
+def role_system(role: str) -> str | None:
+    """The system prompt of a built-in role, or None for any other name."""
+    return _roles().get(role)
+
+
+def role_names() -> list[str]:
+    """The built-in roles, in the order of the file."""
+    return list(_roles())

@@ -1,0 +1,97 @@
+"""Every adapter that speaks HTTP, connected to a loopback vendor, and how a test asks it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+
+from kata_cli.core.events import ContentDelta, Event, ReplyFailed, ReplyFinished
+from kata_cli.core.messages import Message, ModelRef, Request
+from kata_cli.core.ports import Credential, Endpoint, Provider, Timeouts
+from kata_cli.providers.anthropic import AnthropicProvider
+from kata_cli.providers.openai import OpenAIProvider
+
+KEY = Credential(secret="key-for-tests", source="test")
+REQUEST = Request(
+    task="look",
+    model=ModelRef("vendor", "asked-1"),
+    system="You are brief.",
+    messages=(Message("user", "Say hello."),),
+)
+
+
+class Adapter(msgspec.Struct, frozen=True):
+    """One adapter under test; `path` is what its base URL adds to the server's origin."""
+
+    name: str
+    kind: str
+    api: str
+    path: str = ""
+
+    def connect(
+        self, origin: str, timeouts: Timeouts | None = None, credential: Credential = KEY
+    ) -> Provider:
+        endpoint = Endpoint(name="vendor", kind=self.kind, api=self.api, base_url=origin + self.path)
+        make = AnthropicProvider if self.kind == "anthropic" else OpenAIProvider
+        return make(endpoint, credential, timeouts or Timeouts())
+
+
+ADAPTERS = [
+    Adapter("anthropic", "anthropic", "messages"),
+    Adapter("openai-responses", "openai", "responses", "/v1"),
+    Adapter("openai-chat", "openai", "chat", "/v1"),
+]
+
+
+def asking(**changes: Any) -> Request:
+    """The usual request with some of its fields changed."""
+    return msgspec.structs.replace(REQUEST, **changes)
+
+
+async def listen(provider: Provider, request: Request = REQUEST) -> list[Event]:
+    """All events of one request."""
+    async with aclosing(provider.stream(request)) as events:  # type: ignore[type-var]
+        return [event async for event in events]
+
+
+def converse(provider: Provider, request: Request = REQUEST) -> list[Event]:
+    """All events of one request, on a loop of its own that the provider does not outlive."""
+
+    async def main() -> list[Event]:
+        try:
+            return await listen(provider, request)
+        finally:
+            await provider.aclose()
+
+    return asyncio.run(main())
+
+
+def text_of(events: list[Event], kind: str = "text") -> str:
+    """The text of all deltas of a kind."""
+    return "".join(event.text for event in events if isinstance(event, ContentDelta) and event.kind == kind)
+
+
+def finish(events: list[Event]) -> ReplyFinished:
+    """The only terminal event, which must be a reply."""
+    last = end(events)
+    assert isinstance(last, ReplyFinished), last
+    return last
+
+
+def failure(events: list[Event]) -> ReplyFailed:
+    """The only terminal event, which must be a failure."""
+    last = end(events)
+    assert isinstance(last, ReplyFailed), last
+    return last
+
+
+def end(events: list[Event]) -> Event:
+    """The last event; all before it must be deltas, and a failure must have seen their text."""
+    *before, last = events
+    assert all(isinstance(event, ContentDelta) for event in before), events
+    seen = last.seen if isinstance(last, ReplyFailed) else last.reply.text  # type: ignore[attr-defined]
+    assert seen == text_of(events)
+    return last
