@@ -55,6 +55,7 @@ def make_tree(root: Path, count: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(chance.choices(lines, k=int(chance.lognormvariate(4.2, 0.8)))) + "\n")
     git(root, "init", "--quiet")
+    git(root, "config", "gc.auto", "0")  # a collection in the background would take part in the race
     git(root, "add", "--all")
     git(root, "-c", "user.name=b", "-c", "user.email=b@localhost", "commit", "--quiet", "-m", "tree")
 

@@ -11,7 +11,7 @@ from kata_cli.cli.groups import CONTEXT, KataCommand, group
 if TYPE_CHECKING:
     from kata_cli.app.auth import ProviderAuth
 
-app = group("auth", "Show which credential would be used, and why.", "Work")
+app = group("auth", "Show which credential would be used, and why.")
 
 Check = Annotated[bool, o.option("--check", help="Ask the provider that a run would pick; free of charge.")]
 

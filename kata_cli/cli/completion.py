@@ -22,7 +22,7 @@ def completion(name: Shell) -> None:
 
 def script(name: str) -> str:
     """The completion script of a shell. Raises `KataError` usage for any other."""
-    from typer.completion import get_completion_script
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
     if name not in SHELLS:
         known = f"kata completion {'|'.join(SHELLS)}"

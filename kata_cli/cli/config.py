@@ -6,7 +6,7 @@ from kata_cli.cli import options as o
 from kata_cli.cli import shell
 from kata_cli.cli.groups import CONTEXT, KataCommand, group
 
-app = group("config", "Show the effective settings.", "Setup")
+app = group("config", "Show the effective settings.")
 
 
 @app.command(cls=KataCommand, context_settings=CONTEXT)

@@ -7,14 +7,22 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+HELP_NAMES = ["-h", "--help"]
+CONTEXT = {"help_option_names": HELP_NAMES, "max_content_width": 110}
+
+PANELS = {
+    "Work": ("run", "models", "auth", "sessions"),
+    "Specs": ("workflows",),
+    "Setup": ("config", "completion"),
+}
 
 
 class KataCommand(TyperCommand):
     """A command whose help lists its options in panels, in the order of their declaration."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        arguments, panels = [], {}
+        arguments: list[tuple[str, str]] = []
+        panels: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             row = param.get_help_record(ctx)
             if row is None:
@@ -31,20 +39,16 @@ class KataCommand(TyperCommand):
 
 
 class RootGroup(TyperGroup):
-    """The root: commands in panels, in the order of their declaration."""
+    """The root: commands in panels, in the order of `PANELS`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(self.commands)
+        return [name for names in PANELS.values() for name in names]
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        panels: dict[str, list[tuple[str, str]]] = {}
-        for name in self.list_commands(ctx):
-            command = self.commands[name]
-            panel = getattr(command, "rich_help_panel", None) or "Commands"
-            panels.setdefault(str(panel), []).append((name, command.get_short_help_str(90)))
-        for title, rows in panels.items():
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        for title, names in PANELS.items():
             with formatter.section(title):
-                formatter.write_dl(rows)
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(90)) for name in names])
+        TyperCommand.format_options(self, ctx, formatter)  # type: ignore[arg-type]
 
 
 class FirstCommandGroup(TyperGroup):
@@ -54,19 +58,18 @@ class FirstCommandGroup(TyperGroup):
         return list(self.commands)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        is_option = bool(args) and args[0].startswith("-") and args[0] not in CONTEXT["help_option_names"]
+        is_option = bool(args) and args[0].startswith("-") and args[0] not in HELP_NAMES
         if not ctx.resilient_parsing and (not args or is_option):
             args = [next(iter(self.commands)), *args]
         return super().parse_args(ctx, args)
 
 
-def group(name: str, help: str, panel: str) -> typer.Typer:
+def group(name: str, help: str) -> typer.Typer:
     """A group of commands, ready to be added to the root."""
     return typer.Typer(
         name=name,
         help=help,
         cls=FirstCommandGroup,
-        rich_help_panel=panel,
         context_settings=CONTEXT,
         rich_markup_mode=None,
         add_completion=False,

@@ -44,12 +44,10 @@ def root(
 def _register() -> None:
     from kata_cli.cli import auth, completion, config, models, run, sessions, workflows
 
-    app.command("run", cls=KataCommand, rich_help_panel="Work", context_settings=CONTEXT)(run.run)
+    app.command("run", cls=KataCommand, context_settings=CONTEXT)(run.run)
     for commands in (models.app, auth.app, sessions.app, workflows.app, config.app):
         app.add_typer(commands)
-    app.command("completion", cls=KataCommand, rich_help_panel="Setup", context_settings=CONTEXT)(
-        completion.completion
-    )
+    app.command("completion", cls=KataCommand, context_settings=CONTEXT)(completion.completion)
 
 
 _register()

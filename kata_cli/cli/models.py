@@ -11,7 +11,7 @@ from kata_cli.cli.groups import CONTEXT, KataCommand, group
 if TYPE_CHECKING:
     from kata_cli.core.messages import ModelInfo
 
-app = group("models", "List the models of a provider.", "Work")
+app = group("models", "List the models of a provider.")
 
 Refresh = Annotated[bool, o.option("--refresh", help="Ask the provider even if a list is cached.")]
 

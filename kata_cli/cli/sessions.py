@@ -14,7 +14,7 @@ from kata_cli.core.errors import KataError
 if TYPE_CHECKING:
     from kata_cli.app.sessions import RunDetail, RunRow
 
-app = group("sessions", "List and show past and running work.", "Work")
+app = group("sessions", "List and show past and running work.")
 
 Run = Annotated[
     str, typer.Argument(help="A run or session: last, an id, or a unique part of one.", show_default=False)

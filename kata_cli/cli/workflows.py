@@ -10,7 +10,7 @@ from kata_cli.cli import shell
 from kata_cli.cli.groups import CONTEXT, KataCommand, group
 from kata_cli.cli.options import Json, option
 
-app = group("workflows", "List, show and check workflow files.", "Specs")
+app = group("workflows", "List, show and check workflow files.")
 
 Name = Annotated[str, typer.Argument(help="A name or a path.", show_default=False)]
 GraphFormat = Annotated[str, option("--format", help="How to draw it.", metavar="terminal|mermaid")]

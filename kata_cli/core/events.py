@@ -6,6 +6,7 @@ Producers yield fresh events without time or number; the recorder alone gives th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
@@ -253,7 +254,7 @@ class Recorded(msgspec.Struct, frozen=True):
         """The JSON line, LF included: keys v, seq (or after), ts, run_id, type, then the event's own."""
         number = "seq" if self.is_stored else "after"
         head = f'{{"v":{VERSION},"{number}":{self.seq},"ts":"{self.ts}","run_id":"{self.run_id}",'
-        return head.encode() + _encode(self.event)[1:] + b"\n"
+        return head.encode() + encode_json(self.event)[1:] + b"\n"
 
 
 class _Envelope(msgspec.Struct):
@@ -265,6 +266,14 @@ class _Envelope(msgspec.Struct):
 
 
 _encode = msgspec.json.Encoder().encode
+_CONTROLS = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
+
+
+def encode_json(value: object) -> bytes:
+    """Compact UTF-8 JSON in which DEL and C1 controls are escaped too: a terminal would obey them."""
+    return _CONTROLS.sub(lambda found: b"\\u%04x" % found[0][-1], _encode(value))
+
+
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _decode_event = msgspec.json.Decoder(StoredEvent).decode
 

@@ -32,18 +32,9 @@ class Redactor:
     def text(self, text: str) -> str:
         """The text with each secret as `[redacted:kind]`. Idempotent."""
         for rules in (self._known, self._usual):
-            text = self._replace_all(rules, text)
+            if rules.may_match(text):
+                text = _Stage(self, rules).feed(text, is_last=True)
         return text
-
-    def _replace_all(self, rules: _Rules, text: str) -> str:
-        if not rules.may_match(text):
-            return text
-        parts, position = [], 0
-        while match := rules.search(text, position):
-            parts += [text[position : match.start()], rules.replacement(match)]
-            self.count += 1
-            position = match.end()
-        return "".join([*parts, text[position:]])
 
     def event(self, event: E) -> E:
         """The event without secrets; the same object if there are none."""
@@ -84,7 +75,7 @@ class StreamRedactor:
         """What was held back. The stream starts anew."""
         text = ""
         for stage in self._stages:
-            text = stage.feed(text) + stage.flush()
+            text = stage.feed(text, is_last=True)
         return text
 
 
@@ -112,34 +103,31 @@ class _Stage:
     def __init__(self, redactor: Redactor, rules: _Rules) -> None:
         self._redactor = redactor
         self._rules = rules
+        self._forget()
+
+    def _forget(self) -> None:
         self._seen = ""  # already given out, kept as context for look-behinds
         self._held = ""
         self._rest: re.Pattern[str] | None = None
 
-    def feed(self, text: str) -> str:
-        return self._run(text, is_last=False)
-
-    def flush(self) -> str:
-        given = self._run("", is_last=True)
-        self._seen, self._held, self._rest = "", "", None
-        return given
-
-    def _run(self, text: str, *, is_last: bool) -> str:
+    def feed(self, text: str, *, is_last: bool = False) -> str:
         text, position = self._seen + self._held + text, len(self._seen)
-        parts = []
         position = self._skip_rest(text, position)
         end = len(text) if is_last else self._rules.unfinished(text, position)
+        given = []
         while (match := self._rules.search(text, position)) and match.start() < end:
-            parts += [text[position : match.start()], self._rules.replacement(match)]
+            given += [text[position : match.start()], self._rules.replacement(match)]
             self._redactor.count += 1
             position = match.end()
             if position == len(text):
                 self._rest = self._rules.rest(match)
             if position > end:
                 end = self._rules.unfinished(text, position)
-        parts.append(text[position:end])
+        given.append(text[position:end])
         self._seen, self._held = text[max(0, end - CONTEXT_CHARS) : end], text[end:]
-        return "".join(parts)
+        if is_last:
+            self._forget()
+        return "".join(given)
 
     def _skip_rest(self, text: str, position: int) -> int:
         if self._rest is None:

@@ -49,7 +49,7 @@ def _overlap(text: str, form: str, position: int) -> int:
 def _spellings(secret: str) -> Iterator[str]:
     from urllib.parse import quote
 
-    raw = secret.encode("utf-8", "surrogatepass")
+    raw = secret.encode()
     yield secret
     yield quote(raw, safe="")
     yield msgspec.json.encode(secret).decode()[1:-1]

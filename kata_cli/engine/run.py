@@ -8,7 +8,7 @@ would cancel the consumer's body.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 
 from kata_cli.core.errors import Failure
 from kata_cli.core.events import Event, PlanCreated, PlannedTask, TaskFinished, TaskStarted
@@ -23,7 +23,7 @@ from kata_cli.workflows.model import Task
 
 async def run(
     plan: Plan, provider: Provider, history: Mapping[str, TaskFinished], *, stop: Stop
-) -> AsyncIterator[list[Event]]:
+) -> AsyncGenerator[list[Event], None]:
     """Yield the run's events in batches, `plan.created` first.
 
     Tasks in `history` are not asked again. After `stop` is set, running tasks are cancelled in plan order

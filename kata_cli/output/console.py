@@ -32,7 +32,7 @@ class Writer:
         self._is_writing = False
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._on_room: Callable[[], None] | None = None
+        self._on_room: Callable[[], object] | None = None
         self.is_broken = False
         self.error: OSError | None = None
 

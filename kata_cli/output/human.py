@@ -19,6 +19,7 @@ from kata_cli.core.events import (
 )
 from kata_cli.core.messages import estimate_tokens
 from kata_cli.core.records import RunRecord, TaskRecord
+from kata_cli.core.text import one_line
 from kata_cli.output import lines
 from kata_cli.output.console import Writer
 from kata_cli.output.figures import count, seconds
@@ -109,7 +110,7 @@ class LiveScreen(Quiet):
             case ContextGathered() as event:
                 self.say(lines.header(record))
                 for line in event.diagnostics if self._is_verbose else []:
-                    self.say(lines.one_line(line, lines.WIDTH))
+                    self.say(one_line(line, lines.WIDTH))
             case TaskStarted(task=name):
                 self._started_s[name] = self._now_s
             case ContentDelta(task=name, text=text):

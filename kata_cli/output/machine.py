@@ -8,7 +8,7 @@ import msgspec
 
 from kata_cli.core.clock import stamp
 from kata_cli.core.errors import ErrorDocument, Failure, document
-from kata_cli.core.events import Recorded, RunFinished
+from kata_cli.core.events import Recorded, RunFinished, encode_json
 from kata_cli.core.messages import Usage
 from kata_cli.core.records import Finding, RunRecord, TaskRecord
 
@@ -75,10 +75,4 @@ def refusal_line(failure: Failure, epoch_s: float) -> bytes:
 
 def encode(value: object) -> bytes:
     """Compact UTF-8 JSON with an LF; DEL and C1 controls escaped, which JSON itself would let through."""
-    text = msgspec.json.encode(value).decode()
-    escaped = (
-        "".join(f"\\u{ord(c):04x}" if "\x7f" <= c <= "\x9f" else c for c in text)
-        if not text.isascii()
-        else text
-    )
-    return escaped.replace("\x7f", "\\u007f").encode() + b"\n"
+    return encode_json(value) + b"\n"

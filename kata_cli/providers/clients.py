@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from kata_cli.core.errors import KataError
 from kata_cli.core.ports import Endpoint, Timeouts
 
 if TYPE_CHECKING:
@@ -50,13 +51,24 @@ class Clients:
         self._all: list[Lent] = []
 
     def borrow(self) -> Lent:
-        """A connection with room, opened if there is none."""
+        """A connection with room, made if there is none. Raises `KataError` config."""
         lent = next((lent for lent in self._all if lent.borrowers < MAX_REQUESTS_PER_CLIENT), None)
         if lent is None:
-            lent = Lent(self._connect(self._http_client()))
+            lent = Lent(self._make())
             self._all.append(lent)
         lent.borrowers += 1
         return lent
+
+    def _make(self) -> Connection:
+        import httpx2
+
+        try:
+            return self._connect(self._http_client())
+        # Addresses, proxies of an unknown kind and missing certificate files come to light here.
+        except (httpx2.InvalidURL, ValueError, ImportError, OSError) as error:
+            told = f"cannot prepare a connection to {self.endpoint.base_url}: {error}"
+            hint = f"check the base_url of {self.endpoint.name}, ALL_PROXY, HTTPS_PROXY and SSL_CERT_FILE"
+            raise KataError("config", told, hint) from error
 
     async def aclose(self) -> None:
         """Close all connections; the next borrower opens new ones."""

@@ -169,7 +169,11 @@ async def converse(clients: Clients, request: Request, call: Call) -> AsyncGener
     """All events of one call, the last of them `ReplyFinished` or `ReplyFailed`."""
     source = Source(request.model.provider, str(request.model), clients.endpoint.host)
     answer = Answer(source, request.model.id)
-    lent = clients.borrow()
+    try:
+        lent = clients.borrow()
+    except KataError as error:
+        yield ReplyFailed(failure=error.failure)
+        return
     exchange = Exchange(lent.connection, call, answer, Limits(clients.timeouts, request.timeout_s))
     try:
         while not answer.is_over:

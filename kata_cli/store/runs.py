@@ -24,7 +24,7 @@ from kata_cli.store.atomic import (
 from kata_cli.store.journal import Journal
 from kata_cli.store.owner import OwnerLock
 from kata_cli.store.recovery import recovered
-from kata_cli.store.views import read_ended
+from kata_cli.store.views import TERMINAL, read_ended
 
 _Opener = Callable[[Path, FileSystem], Journal]
 
@@ -65,7 +65,9 @@ class RunStore:
         try:
             self._fs.mkdir(path, 0o700)
         except FileExistsError:
-            raise KataError("io", f"the run {run_id} exists already", "run the same command again") from None
+            raise KataError(
+                "io", f"the run {run_id} exists already", f"kata sessions show {run_id}"
+            ) from None
         except OSError as error:
             raise refused("create the run", path, error) from error
         return self._begin(path)
@@ -126,9 +128,12 @@ class RunStore:
         try:
             sync_directory(self.directory, self._fs)
             return self._own(path, Journal.create)
-        except (OSError, KataError) as error:
+        except OSError as error:
             remove_tree(path)
-            raise error if isinstance(error, KataError) else refused("create the run", path, error) from error
+            raise refused("create the run", path, error) from error
+        except KataError:
+            remove_tree(path)
+            raise
 
     def _own(self, path: Path, opened: _Opener) -> RunDir:
         lock = OwnerLock.acquire(path)
@@ -140,8 +145,8 @@ class RunStore:
 
     def _discard_finished_mock(self, run_id: str) -> None:
         """Move a finished mock run out of the way in one step, then delete it."""
-        record = read_ended(self._existing(run_id))
-        if record is None or record.runtime_mode != "mock":
+        record = self.load(run_id)
+        if record.status not in TERMINAL or record.runtime_mode != "mock":
             return
         grave = temporary(self.directory)
         try:

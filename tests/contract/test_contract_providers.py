@@ -28,7 +28,7 @@ SCHEMA = {
 
 @EVERY
 def test_a_whole_answer(adapter: Adapter) -> None:
-    """Deltas come in order, thinking apart, and the reply says who answered, what it cost and under which id."""
+    """Deltas come in order, thinking apart; the reply says who answered, its cost and its id."""
     with VendorServer([Reply(text="Hello, world: ünï🙂.", thinking="Hm. ")]) as server:
         events = converse(adapter.connect(server.base_url))
     reply = finish(events).reply
@@ -40,7 +40,7 @@ def test_a_whole_answer(adapter: Adapter) -> None:
 
 @EVERY
 def test_f42_a_cut_at_any_byte_is_never_a_success(adapter: Adapter) -> None:
-    """Only the whole stream is an answer; each shorter one is a failure that keeps the text that came (R5)."""
+    """Only the whole stream is an answer; each shorter one fails and keeps the text that came (R5)."""
     recorded = Reply(text="pé🙂", usage=None)
     whole = b"".join(wire.events(api_of(adapter), recorded))
     cuts = itertools.count()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,7 +50,7 @@ def test_cuts_change_nothing(stream: bytes, cuts: list[int]) -> None:
     """However the network cuts a stream, its payloads are the same."""
     decoder = SSEDecoder()
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    pieces = [stream[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    pieces = [stream[start:end] for start, end in itertools.pairwise(edges)]
     assert [payload for piece in pieces for payload in decoder.feed(piece)] == SSEDecoder().feed(stream)
 
 
@@ -63,8 +66,7 @@ def test_a_line_has_a_limit(pieces: list[bytes]) -> None:
     """A line, an unended line and the lines of one event are bounded in bytes."""
     decoder = SSEDecoder(max_bytes=90)
     with pytest.raises(LineTooLongError, match="90 bytes"):
-        for piece in pieces:
-            decoder.feed(piece)
+        deque(map(decoder.feed, pieces))
 
 
 def test_a_long_line_in_small_pieces_is_joined_once() -> None:

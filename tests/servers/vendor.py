@@ -51,7 +51,7 @@ class Reply(wire.Content, tag=True, kw_only=True, omit_defaults=True):
     is_stalled: bool = False
     piece_bytes: int = 0
     content_type: str = "text/event-stream; charset=utf-8"
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Status(msgspec.Struct, tag=True, kw_only=True, omit_defaults=True):
@@ -96,11 +96,11 @@ def redirect(to: str, status: int = 307) -> Status:
 class VendorServer:
     """Serves a script on a port of its own, in a thread of its own, while the `with` block lasts."""
 
-    def __init__(self, script: Script = (Reply(),)) -> None:
+    def __init__(self, script: Script | None = None) -> None:
         self.requests: list[Seen] = []
         self.open_connections = 0
         self.accepted = 0
-        self._script = script
+        self._script: Script = script if script is not None else [Reply()]
         self._answered = 0
         self._is_ready = threading.Event()
         self._is_idle = threading.Condition()
@@ -319,7 +319,7 @@ def main() -> None:
     parser.add_argument("--script", type=Path, help="JSON list of behaviours, each with its `type`")
     parser.add_argument("--log", type=Path, help="where the requests go at the end, one JSON line each")
     options = parser.parse_args()
-    script: Script = (Reply(),)
+    script: list[Behaviour] = [Reply()]
     if options.script is not None:
         script = msgspec.json.decode(options.script.read_bytes(), type=list[Behaviour])
     with VendorServer(script) as server:

@@ -67,7 +67,7 @@ def _messages(content: Content) -> list[bytes]:
             "input_tokens": usage.get("input"),
             "cache_read_input_tokens": usage.get("cache_read"),
             "cache_creation_input_tokens": usage.get("cache_write"),
-            "output_tokens": 1,
+            "output_tokens": usage.get("output"),
         }
     message = {"id": "msg_1", "type": "message", "role": "assistant", "content": [], "model": content.model}
     sent = [_named({"type": "message_start", "message": {**message, **({"usage": asked} if asked else {})}})]
@@ -159,7 +159,7 @@ def _chat_usage(usage: dict[str, Any]) -> dict[str, Any]:
 def _whole_input(usage: dict[str, Any]) -> Any:
     """OpenAI counts what came from or went to the cache as input too."""
     parts = [usage.get(name) for name in ("input", "cache_read", "cache_write")]
-    return sum(parts) if all(isinstance(part, int) for part in parts) else usage.get("input")
+    return sum(parts) if all(type(part) is int for part in parts) else usage.get("input")
 
 
 def example(schema: dict[str, Any]) -> Any:

@@ -76,27 +76,31 @@ def test_an_id_is_taken_once(tmp_path: Path) -> None:
         store.create(RUN_ID)
 
 
-def test_a_finished_mock_run_makes_room(tmp_path: Path) -> None:
-    """Nothing of the old run stays."""
+@pytest.mark.parametrize(
+    ("events", "is_viewed"),
+    [(finished(), True), (finished(), False), (unfinished(), True)],
+)
+def test_a_mock_run_that_ended_makes_room(tmp_path: Path, events: list[Event], is_viewed: bool) -> None:
+    """Nothing of the old run stays, whether it ended well or its process died."""
     store = RunStore(tmp_path)
-    _make(store, RUN_ID, finished(), is_viewed=True)
+    _make(store, RUN_ID, events, is_viewed=is_viewed)
     run = store.create(RUN_ID, replaces_finished=True)
     run.close()
     assert _names(run.path) == ["events.jsonl"]
     assert _names(store.directory) == [RUN_ID]
 
 
-@pytest.mark.parametrize(
-    ("events", "is_viewed"),
-    [([started(mode="native"), *finished()[1:]], True), (unfinished(), True), (finished(), False)],
-)
-def test_only_a_finished_mock_run_makes_room(tmp_path: Path, events: list[Event], is_viewed: bool) -> None:
-    """A native run, an unfinished one and one without its record stay."""
+def test_a_native_run_or_one_at_work_makes_no_room(tmp_path: Path) -> None:
+    """Only what mock mode can make again is replaced."""
     store = RunStore(tmp_path)
-    path = _make(store, RUN_ID, events, is_viewed=is_viewed)
+    other = "20261121-054412-native"
+    path = _make(store, other, [started(mode="native"), *finished()[1:]], is_viewed=True)
     with pytest.raises(KataError, match="exists already"):
-        store.create(RUN_ID, replaces_finished=True)
+        store.create(other, replaces_finished=True)
     assert read_journal(path / "events.jsonl").recorded
+    _make(store, RUN_ID, unfinished())
+    with _other_owner(tmp_path, RUN_ID), pytest.raises(KataError, match="exists already"):
+        store.create(RUN_ID, replaces_finished=True)
 
 
 @pytest.mark.parametrize("fault", ERRNOS)

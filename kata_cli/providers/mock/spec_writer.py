@@ -121,7 +121,7 @@ def _kept(place: Place, name: str, material: Material) -> _Item | None:
     command = evidence.runner_command(material, test)
     return _Item(
         title=f"Keep {symbol.bare} usable as it is",
-        text=f"WHEN `{symbol.bare}` is used as in `{paths[0]}`, the {name} SHALL behave as before the change.",
+        text=f"WHEN `{symbol.bare}` is used as in `{paths[0]}`, the {name} SHALL behave as it does today.",
         criterion=(
             f"GIVEN the uses of `{symbol.bare}` in {_listed(paths)}, WHEN the tests run after the change, "
             f"THEN none fails that passed before."
