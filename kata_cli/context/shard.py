@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import quote
 
 import msgspec
 
@@ -99,7 +98,9 @@ class Shard:
 
 def update(source: Source, file: Path) -> Shard:
     """Bring the shard in a file up to date. Raises `Outdated` or `sqlite3.Error` when it must be rebuilt."""
-    connection = _connect(f"file:{quote(str(file))}?mode=rw")
+    if not file.is_file():
+        raise Outdated("there is none yet")
+    connection = _connect(str(file))
     try:
         while True:
             state = _load(connection)
@@ -121,11 +122,12 @@ def build(source: Source, file: Path | None) -> Shard:
     if file is None:
         return Shard(*_fill(source, ":memory:"))
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fd, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)  # 0600, and this call's own
-    os.close(fd)
-    draft = Path(name)
+    draft = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        shard = Shard(*_fill(source, f"file:{quote(str(draft))}?mode=rw"))
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        shard = Shard(*_fill(source, str(draft)))
+        # The journal of a killed update would be rolled back into the new file.
+        file.with_name(f"{file.name}-journal").unlink(missing_ok=True)
         draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)
@@ -136,15 +138,15 @@ def _is_prefix(term: str) -> bool:
     return len(term) >= _PREFIX_LENGTH
 
 
-def _connect(uri: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+def _connect(name: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(name, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     # A cache that is lost with the power is built again.
     connection.execute("PRAGMA synchronous = OFF")
     return connection
 
 
-def _fill(source: Source, uri: str) -> tuple[sqlite3.Connection, State]:
-    connection = _connect(uri)
+def _fill(source: Source, name: str) -> tuple[sqlite3.Connection, State]:
+    connection = _connect(name)
     try:
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA cache_size = -65536")

@@ -7,44 +7,39 @@ import re
 MAX_SYMBOLS = 40
 
 _C_LIKE_TYPES = r"class|struct|enum|interface|union|namespace|record|trait|object"
-_PATTERNS: dict[str, re.Pattern[str]] = {
-    "python": re.compile(r"^[ \t]*(?:async[ ])?(?P<kind>def|class)[ ](?P<name>\w+)", re.M),
-    "javascript": re.compile(
+# Repetitions over free text are bounded: a hostile line costs no more than its length.
+_PATTERNS = {
+    "python": r"^[ \t]*(?:async[ ])?(?P<kind>def|class)[ ](?P<name>\w+)",
+    "javascript": (
         r"^[ \t]*(?:export[ ])?(?:default[ ])?(?:declare[ ])?(?:abstract[ ])?(?:async[ ])?"
         r"(?P<kind>function|class|interface|type|enum|const(?=[ ]\w+[ ]*=[ ]*(?:async[ ]*)?(?:\(|function)))"
-        r"[ *]+(?P<name>[\w$]+)",
-        re.M,
+        r"[ *]+(?P<name>[\w$]+)"
     ),
-    "go": re.compile(r"^(?P<kind>func|type)[ ](?:\([^)\n]*\)[ ])?(?P<name>\w+)", re.M),
-    "rust": re.compile(
+    "go": r"^(?P<kind>func|type)[ ](?:\([^)\n]*\)[ ])?(?P<name>\w+)",
+    "rust": (
         r"^[ \t]*(?:pub(?:\([^)\n]*\))?[ ])?(?:async[ ]|unsafe[ ]|const[ ])*"
-        r"(?P<kind>fn|struct|enum|trait|mod|macro_rules!)[ ](?P<name>\w+)",
-        re.M,
+        r"(?P<kind>fn|struct|enum|trait|mod|macro_rules!)[ ](?P<name>\w+)"
     ),
-    "jvm": re.compile(
+    "jvm": (
         rf"^[ \t]*(?:(?:public|private|protected|internal|static|final|abstract|sealed|data|open|override"
-        rf"|partial|suspend|inline)[ ])*(?P<kind>{_C_LIKE_TYPES}|fun)[ ](?P<name>\w+)",
-        re.M,
+        rf"|partial|suspend|inline)[ ])*(?P<kind>{_C_LIKE_TYPES}|fun)[ ](?P<name>\w+)"
     ),
-    "c": re.compile(
+    "c": (
         r"^(?:(?P<kind>struct|enum|union|class|namespace)[ ](?P<name>\w+)[ ]*(?:[:{]|$)"
-        r"|[A-Za-z_][\w \t*&:<>,]{0,80}?[ *&](?P<function>[A-Za-z_]\w{0,80})\([^;\n]*(?:\{|$))",
-        re.M,
+        r"|[A-Za-z_][\w \t*&:<>,]{0,80}?[ *&](?P<function>[A-Za-z_]\w{0,80})\([^;\n]*(?:\{|$))"
     ),
-    "ruby": re.compile(r"^[ \t]*(?P<kind>def|class|module)[ ](?P<name>[\w.:?!]+)", re.M),
-    "php": re.compile(
+    "ruby": r"^[ \t]*(?P<kind>def|class|module)[ ](?P<name>[\w.:?!]+)",
+    "php": (
         r"^[ \t]*(?:(?:public|private|protected|static|final|abstract)[ ])*"
-        r"(?P<kind>function|class|interface|trait|enum)[ ]&?(?P<name>\w+)",
-        re.M,
+        r"(?P<kind>function|class|interface|trait|enum)[ ]&?(?P<name>\w+)"
     ),
-    "shell": re.compile(r"^[ \t]*(?:function[ ]+)?(?P<function>[\w-]+)[ ]*\(\)", re.M),
-    "sql": re.compile(
-        r"^[ \t]*create[ ](?:or[ ]replace[ ])?(?:temp(?:orary)?[ ]|unique[ ])?"
+    "shell": r"^[ \t]*(?:function[ ]+)?(?P<function>[\w-]+)[ ]*\(\)",
+    "sql": (
+        r"(?i:^[ \t]*create[ ](?:or[ ]replace[ ])?(?:temp(?:orary)?[ ]|unique[ ])?"
         r"(?P<kind>table|view|index|function|procedure|trigger|type)[ ]"
-        r"(?:if[ ]not[ ]exists[ ])?(?P<name>[\w.]+)",
-        re.M | re.I,
+        r"(?:if[ ]not[ ]exists[ ])?(?P<name>[\w.]+))"
     ),
-    "markdown": re.compile(r"^(?P<kind>#{1,4})[ ](?P<name>[^\n#,\"]{1,80})", re.M),
+    "markdown": r"^(?P<kind>#{1,4})[ ](?P<name>[^\n#,\"]{1,80})",
 }
 _SUFFIXES = {
     "python": "py pyi",
@@ -69,7 +64,7 @@ def symbols(path: str, text: str, first_line: int = 1) -> list[tuple[int, str]]:
         return []
     found: list[tuple[int, str]] = []
     line, position = first_line, 0
-    for match in pattern.finditer(text):
+    for match in re.finditer(pattern, text, re.MULTILINE):
         line += text.count("\n", position, match.start())
         position = match.start()
         found.append((line, _label(match)))

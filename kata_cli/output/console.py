@@ -6,13 +6,16 @@ idle time-out in it.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import select
 import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 HIGH_WATER_BYTES = 1_048_576
 CHUNK_BYTES = 65_536
@@ -56,6 +59,8 @@ class Writer:
 
     async def room(self) -> None:
         """Wait until the reader has taken enough for more to be queued."""
+        import asyncio  # most commands have no loop
+
         loop = asyncio.get_running_loop()
         while self.is_full:
             waiter = loop.create_future()

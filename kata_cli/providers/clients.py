@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import httpx2
 
 # Above this many requests at once the connection pool of one client costs more than a second client.
-MAX_REQUESTS_PER_CLIENT = 100
+MAX_REQUESTS_PER_CLIENT = 25
 KEEPALIVE_S = 5.0
 
 

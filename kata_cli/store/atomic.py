@@ -11,7 +11,7 @@ from typing import Protocol
 from kata_cli.core.clock import random_suffix
 from kata_cli.core.errors import KataError
 
-_TEMPORARY = re.compile(r"\.tmp-(\d{1,10})-[0-9a-z]{6}")
+_TEMPORARY = re.compile(r"\.tmp-([0-9]{1,10})-[0-9a-z]{6}")
 
 
 class FileSystem(Protocol):
@@ -131,6 +131,6 @@ def is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except (PermissionError, OverflowError):
-        return True
+    except (PermissionError, OverflowError):  # another user's, or no number that we can ask about
+        pass
     return True

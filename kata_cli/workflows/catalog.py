@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 
 import msgspec
@@ -12,6 +11,7 @@ from kata_cli.core.text import near
 from kata_cli.core.toml import decode, read
 from kata_cli.workflows.check import check
 from kata_cli.workflows.model import Workflow
+from kata_cli.workflows.roles import BUILTIN_FOLDER
 
 BUILTIN = ("spec", "quick", "ask", "review")
 
@@ -36,7 +36,7 @@ def find(name: str, own_folder: Path) -> Found:
     Raises `KataError`: usage for an unknown name, io for an unreadable file, config for a wrong one.
     """
     if name in BUILTIN:
-        text = resources.files("kata_cli.workflows").joinpath(f"builtin/{name}.toml").read_text("utf-8")
+        text = (BUILTIN_FOLDER / f"{name}.toml").read_text("utf-8")
         return Found(check(decode(text.encode(), Path(f"{name}.toml"))), text, "built-in")
     if "/" in name or name.endswith(".toml"):
         return _read(Path(name))

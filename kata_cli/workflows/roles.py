@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources
+from pathlib import Path
+
+BUILTIN_FOLDER = Path(__file__).parent / "builtin"
 
 
 @cache
 def _roles() -> dict[str, str]:
     import tomllib
 
-    text = resources.files("kata_cli.workflows").joinpath("builtin/roles.toml").read_text("utf-8")
+    text = (BUILTIN_FOLDER / "roles.toml").read_text("utf-8")
     return {str(name): str(system).strip() for name, system in tomllib.loads(text)["roles"].items()}
 
 

@@ -284,3 +284,16 @@ def test_a_file_of_one_endless_line_is_counted(project: Project) -> None:
     """Minified code is left out, not cut."""
     project.write("parser.min.js", "parser;" * 10_000)
     assert project.gather().left_out == {"long_lines": 1}
+
+
+def test_t_the_journal_of_a_killed_update_does_not_outlive_its_index(
+    project: Project, tmp_path: Path
+) -> None:
+    """A rebuild takes a left journal away, which SQLite would else roll back into the new file."""
+    cache = tmp_path / "cache"
+    good = project.gather(cache_dir=cache)
+    for file in list(cache.iterdir()):
+        file.write_bytes(b"damaged")
+        (cache / f"{file.name}-journal").write_bytes(b"left over")
+    assert project.gather(cache_dir=cache) == good
+    assert len(list(cache.iterdir())) == 2

@@ -33,7 +33,7 @@ def models(adapter: Adapter, server: VendorServer) -> list[ModelInfo]:
 
 def test_anthropic_tells_what_a_model_can_do() -> None:
     """Name, date, sizes and levels of thinking are taken over; an unknown date stays unknown."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "id": "big-1",
             "display_name": "Big One",

@@ -146,6 +146,8 @@ class VendorServer:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        # asyncio leaves this to us for a listener that was not made by it: 40 ms an answer otherwise.
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._count(+1)
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
