@@ -61,6 +61,7 @@ def context_query(prepared: Prepared) -> ContextQuery:
     root = _root(prepared) if settings.context_enabled else None
     limits = Limits(
         max_tokens=settings.context_max_tokens,
+        max_named_tokens=settings.context_max_named_tokens,
         max_files=settings.context_max_files,
         max_file_bytes=settings.context_max_file_bytes,
         exclude=settings.context_exclude + _own_output(prepared, root),

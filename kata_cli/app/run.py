@@ -69,8 +69,8 @@ async def execute(prepared: Prepared, env: Mapping[str, str], streams: Streams) 
         await _orchestrate(run)
     except KataError as error:
         bug = error.failure
-    except Exception:
-        bug = _note_bug(run)
+    except Exception as error:
+        bug = _note_bug(run, error)
     finally:
         ticker.cancel()
         if deadline is not None:
@@ -185,14 +185,22 @@ def _set_deadline(prepared: Prepared, stop: Stop) -> asyncio.TimerHandle | None:
     return asyncio.get_running_loop().call_later(limit_s, stop.request, failure)
 
 
-def _note_bug(run: _Run) -> Failure:
+def _note_bug(run: _Run, error: Exception) -> Failure:
     """Keep the traceback with the run; the user gets one line."""
     told = run.redactor.text(traceback.format_exc())
+    cause = _innermost(error)
     path = run.directory / "traceback.txt"
     with contextlib.suppress(KataError):
         write_file(path, told.encode("utf-8", "backslashreplace"))
-    last = told.strip().splitlines()[-1]
-    return Failure(code="unexpected_error", message=f"a bug in kata: {last}", remediation=f"see {path}")
+    message = run.redactor.text(f"a bug in kata: {type(cause).__name__}: {cause}")
+    return Failure(code="unexpected_error", message=message, remediation=f"see {path}")
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The exception itself; a task group wraps it into groups of one."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _draft_files(

@@ -125,10 +125,18 @@ class Settings(Values):
     )
     context_max_tokens = Setting(
         24_000,
-        "Most tokens of context in one request.",
+        "Most tokens that project files fill in one request.",
         kind="int",
         key="context.max_tokens",
         minimum=0,
+        is_trusted=True,
+    )
+    context_max_named_tokens = Setting(
+        200_000,
+        "Most tokens of stdin and the files named with -f together.",
+        kind="int",
+        key="context.max_named_tokens",
+        minimum=1,
         is_trusted=True,
     )
     context_max_files = Setting(

@@ -49,14 +49,14 @@ class Bundle:
         block, entry = self._fenced(name, data, _whole(shown), "file", 0.0)
         self._keep(block, shown != text, [entry])
 
-    def require_fit(self) -> None:
-        """Raises `KataError` limit_reached when what was named is over the budget: it is never cut."""
-        if self._tokens > self.max_tokens:
+    def require_fit(self, max_tokens: int) -> None:
+        """Raises `KataError` limit_reached when what was named is over the limit: it is never cut."""
+        if self._tokens > max_tokens:
             raise KataError(
                 "limit_reached",
-                f"the files and stdin given come to about {self._tokens:,} tokens, context.max_tokens is"
-                f" {self.max_tokens:,}",
-                "name fewer files with -f, or raise context.max_tokens in kata.toml",
+                f"the files and stdin given come to about {self._tokens:,} tokens, context.max_named_tokens is"
+                f" {max_tokens:,}",
+                "name fewer files with -f, or raise context.max_named_tokens in kata.toml",
             )
 
     def add_pieces(

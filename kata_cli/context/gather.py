@@ -54,7 +54,7 @@ def _add_named(query: ContextQuery, bundle: Bundle) -> set[Path]:
         bundle.add_named(file.name, file.data, file.text)
     if query.stdin_text:
         bundle.add_stdin(query.stdin_text)
-    bundle.require_fit()
+    bundle.require_fit(query.limits.max_named_tokens)
     if selection.sensitive:
         bundle.left_out["sensitive"] += len(selection.sensitive)
     bundle.seen += len(selection.files) + len(selection.sensitive)

@@ -10,12 +10,14 @@ import msgspec
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How much may be read and sent.
 
+    `max_tokens` is what tree files may fill, `max_named_tokens` what the user may name: it is sent whole.
     `max_file_bytes` bounds files of the tree (bigger ones are left out), `max_named_bytes` those named with
     `-f` and stdin (bigger ones are an error). `max_files` counts tree files; `exclude` holds globs relative
     to the root.
     """
 
     max_tokens: int = 24_000
+    max_named_tokens: int = 200_000
     max_file_bytes: int = 200_000
     max_named_bytes: int = 1_048_576
     max_files: int = 24

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from datetime import UTC, datetime
@@ -30,6 +29,8 @@ class FixedClock:
         return self._epoch_s + self.monotonic()
 
     def monotonic(self) -> float:
+        import asyncio  # listings need stamps, but no loop
+
         try:
             return asyncio.get_running_loop().time()
         except RuntimeError:

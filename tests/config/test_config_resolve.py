@@ -35,6 +35,7 @@ SAMPLES: dict[str, tuple[Any, Any]] = {
     "stdin_wait": (20.0, 10.0),
     "context_enabled": (False, True),
     "context_max_tokens": (200, 100),
+    "context_max_named_tokens": (5_000, 2_000),
     "context_max_files": (20, 10),
     "context_max_file_bytes": (2000, 1000),
     "context_exclude": (["*.a"], ["*.b"]),

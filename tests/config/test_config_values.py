@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kata_cli.config.settings import SETTINGS
-from kata_cli.config.values import MAX_DURATION_S, check, from_text, parse_duration
+from kata_cli.config.values import check, from_text
+from kata_cli.core.duration import MAX_S, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_other_durations_are_refused(text: str) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(seconds=st.integers(1, int(MAX_DURATION_S)))
+@given(seconds=st.integers(1, int(MAX_S)))
 def test_a_duration_is_the_same_with_and_without_its_unit(seconds: int) -> None:
     """`N` and `Ns` agree for every N."""
     assert parse_duration(str(seconds)) == parse_duration(f"{seconds}s") == seconds

@@ -228,8 +228,8 @@ def test_named_files_come_first_whole_and_once(project: Project) -> None:
 def test_named_files_over_the_budget_are_an_error_with_figures(project: Project) -> None:
     """What the user named is never cut silently."""
     project.write("big.txt", "word " * 1000)
-    with pytest.raises(KataError, match=r"1,2\d\d tokens, context.max_tokens is 1,000") as caught:
-        project.gather(files=("big.txt",), limits=Limits(max_tokens=1000))
+    with pytest.raises(KataError, match=r"1,2\d\d tokens, context.max_named_tokens is 1,000") as caught:
+        project.gather(files=("big.txt",), limits=Limits(max_named_tokens=1000))
     assert caught.value.failure.exit == Exit.LIMIT
 
 

@@ -9,21 +9,91 @@ from contextlib import aclosing
 import msgspec
 import pytest
 from servers import wire
-from servers.adapters import ADAPTERS, Adapter, asking, converse, end, failure, finish, listen, text_of
+from servers.adapters import (
+    ADAPTERS,
+    LOCAL_ADAPTERS,
+    Adapter,
+    asking,
+    converse,
+    end,
+    failure,
+    finish,
+    listen,
+    text_of,
+)
 from servers.vendor import Models, Reply, Seen, Status, VendorServer, asked_schema
 
 from kata_cli.core.errors import KataError
 from kata_cli.core.events import ContentDelta, ReplyFinished
-from kata_cli.core.messages import Message, Usage
+from kata_cli.core.messages import Message, ModelInfo, Usage
 from kata_cli.core.ports import Credential, Timeouts
 
 EVERY = pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda adapter: adapter.name)
+ANY = pytest.mark.parametrize("adapter", [*ADAPTERS, *LOCAL_ADAPTERS], ids=lambda adapter: adapter.name)
 SCHEMA = {
     "type": "object",
     "properties": {"title": {"type": "string"}, "tasks": {"type": "array", "items": {"type": "integer"}}},
     "required": ["title", "tasks"],
     "additionalProperties": False,
 }
+
+
+@ANY
+def test_a_stream_ends_once_with_what_it_showed(adapter: Adapter) -> None:
+    """The last event is the reply, no other is, and its text is that of the deltas."""
+    with VendorServer() as server:
+        reply = finish(converse(adapter.connect(server.base_url))).reply
+    assert reply.text.strip()
+    assert reply.model
+
+
+@ANY
+def test_streams_at_once_are_apart(adapter: Adapter) -> None:
+    """Each of several streams of one provider carries its own task, and ends on its own."""
+
+    async def main() -> None:
+        provider = adapter.connect(server.base_url)
+        names = ["a", "b", "c"]
+        streams = await asyncio.gather(*(listen(provider, asking(task=name)) for name in names))
+        await provider.aclose()
+        for name, events in zip(names, streams, strict=True):
+            finish(events)
+            assert {event.task for event in events if isinstance(event, ContentDelta)} == {name}
+
+    with VendorServer() as server:
+        asyncio.run(main())
+
+
+@ANY
+def test_an_iterator_closed_early_leaves_no_task(adapter: Adapter) -> None:
+    """A consumer may stop after the first delta."""
+
+    async def main() -> None:
+        provider = adapter.connect(server.base_url)
+        async with aclosing(provider.stream(asking())) as events:  # type: ignore[type-var]
+            assert isinstance(await anext(events), ContentDelta)
+        await provider.aclose()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    with VendorServer() as server:
+        asyncio.run(main())
+
+
+@ANY
+def test_models_name_their_provider(adapter: Adapter) -> None:
+    """Every model of the list can be addressed."""
+
+    async def main() -> list[ModelInfo]:
+        provider = adapter.connect(server.base_url)
+        try:
+            return await provider.models()
+        finally:
+            await provider.aclose()
+
+    with VendorServer() as server:
+        models = asyncio.run(main())
+    assert models
+    assert all(model.id.strip() and model.provider for model in models)
 
 
 @EVERY

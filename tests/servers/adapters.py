@@ -1,4 +1,4 @@
-"""Every adapter that speaks HTTP, connected to a loopback vendor, and how a test asks it."""
+"""Every adapter, connected to a loopback vendor where it speaks HTTP, and how a test asks it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import msgspec
 from kata_cli.core.events import ContentDelta, Event, ReplyFailed, ReplyFinished
 from kata_cli.core.messages import Message, ModelRef, Request
 from kata_cli.core.ports import Credential, Endpoint, Provider, Timeouts
-from kata_cli.providers.anthropic import AnthropicProvider
-from kata_cli.providers.openai import OpenAIProvider
+from kata_cli.providers import registry
 
 KEY = Credential(secret="key-for-tests", source="test")
 REQUEST = Request(
@@ -35,8 +34,7 @@ class Adapter(msgspec.Struct, frozen=True):
         self, origin: str, timeouts: Timeouts | None = None, credential: Credential = KEY
     ) -> Provider:
         endpoint = Endpoint(name="vendor", kind=self.kind, api=self.api, base_url=origin + self.path)
-        make = AnthropicProvider if self.kind == "anthropic" else OpenAIProvider
-        return make(endpoint, credential, timeouts or Timeouts())
+        return registry.connect(endpoint, credential, timeouts or Timeouts())
 
 
 ADAPTERS = [
@@ -44,6 +42,8 @@ ADAPTERS = [
     Adapter("openai-responses", "openai", "responses", "/v1"),
     Adapter("openai-chat", "openai", "chat", "/v1"),
 ]
+# What needs no server at all; a new adapter joins the contract with one row here or above.
+LOCAL_ADAPTERS = [Adapter("mock", "mock", "")]
 
 
 def asking(**changes: Any) -> Request:

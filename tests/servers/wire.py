@@ -101,7 +101,12 @@ def _block(index: int, kind: str, pieces: list[str]) -> list[bytes]:
 
 
 def _responses(content: Content) -> list[bytes]:
-    response: dict[str, Any] = {"id": "resp_1", "object": "response", "status": "in_progress", "model": content.model}
+    response: dict[str, Any] = {
+        "id": "resp_1",
+        "object": "response",
+        "status": "in_progress",
+        "model": content.model,
+    }
     sent = [_named({"type": "response.created", "response": response})]
     if content.thinking:
         sent.append(_named({"type": "response.reasoning_summary_text.delta", "delta": content.thinking}))
@@ -113,7 +118,10 @@ def _responses(content: Content) -> list[bytes]:
     if content.usage is not None:
         response = {**response, "usage": _responses_usage(content.usage)}
     if content.stop == "length":
-        details: dict[str, Any] = {"incomplete_details": {"reason": "max_output_tokens"}, "status": "incomplete"}
+        details: dict[str, Any] = {
+            "incomplete_details": {"reason": "max_output_tokens"},
+            "status": "incomplete",
+        }
         return [*sent, _named({"type": "response.incomplete", "response": {**response, **details}})]
     return [*sent, _named({"type": "response.completed", "response": {**response, "status": "completed"}})]
 

@@ -21,9 +21,7 @@ _NAME_IN_MANIFEST = (
     (re.compile(r"(?:METADATA|PKG-INFO)$"), re.compile(r"^Name:\s*([\w.-]+)", re.M)),
 )
 _HEADING = re.compile(r"^#\s+([\w][\w .-]{1,40})\s*$", re.M)
-_TEST_PATH = re.compile(
-    r"(^|/)(tests?|specs?|__tests__)/|(^|/)test_[^/]+$|[._-](test|spec)\.[a-z]+$|_test\.go$"
-)
+_TEST_PATH = re.compile(r"(^|/)(tests?|__tests__)/|(^|/)test_[^/]+$|[._-](test|spec)\.[a-z]+$|_test\.go$")
 _DOC_PATH = re.compile(
     r"\.(md|rst|txt|adoc)$|(^|/)(README|CHANGELOG|LICENSE|COPYING|NOTICE|AUTHORS)[^/]*$", re.I
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+
 from kata_cli.providers.mock import evidence
 from kata_cli.providers.mock.material import (
     FileSeen,
@@ -12,18 +15,22 @@ from kata_cli.providers.mock.material import (
     system_name,
     unknown_terms,
 )
+from kata_cli.providers.mock.reviewer import added_lines
 
 MAX_LINES = 12
 MAX_SYMBOLS = 6
+NO_RUNNER = "no test runner was found in the files shown"
+
+_MARK = re.compile(r"^\s*[-*]\s+")
 
 
 def investigate(material: Material) -> str:
     """What is there: the project, the places that bear on the goal, how tests run, what was not found."""
-    command = evidence.runner_command(material)
     return _sections(
-        ("Project", [f"`{system_name(material)}`: {_opening(material)}"]),
+        ("Given", _given(material)),
+        ("Project", [f"`{system_name(material)}`: {_opening(material)}"] if material.files else []),
         ("Where the goal touches it", [describe_place(place) for place in places(material)]),
-        ("Tests", _tests(material, command)),
+        ("Tests", _tests(material) if material.files else []),
         ("Not found", [f"no file shown mentions `{term}`" for term in unknown_terms(material)]),
     )
 
@@ -46,7 +53,7 @@ def implement(material: Material) -> str:
 
 def verify(material: Material) -> str:
     """How one would know."""
-    command = evidence.runner_command(material) or "no test runner was found in the files shown"
+    command = evidence.runner_command(material)
     return _sections(
         (
             "Criteria",
@@ -55,7 +62,7 @@ def verify(material: Material) -> str:
                 for clause in material.goal.clauses
             ],
         ),
-        ("Command", [f"`{command}`"]),
+        ("Command", [f"`{command}`" if command else NO_RUNNER]),
         ("Tests to keep green", [f"`{test.path}`" for test in material.tests]),
     )
 
@@ -90,22 +97,24 @@ def critique(material: Material) -> str:
 def answer(material: Material) -> str:
     """An answer to a question: where to look, with the definitions that match."""
     found = [describe_place(place) for place in places(material)]
-    inputs = [f"`{name}`: {len(text.splitlines())} lines" for name, text in material.inputs]
-    return _sections(("Question", [material.goal.text]), ("Where to look", found), ("Given", inputs))
+    return _sections(
+        ("Question", [material.goal.text]), ("Where to look", found), ("Given", _given(material))
+    )
 
 
 def digest(material: Material) -> str:
-    """For a role of the user's own: the material, shortened, under the goal."""
-    given = [line for _, text in material.inputs for line in text.splitlines() if line.strip()]
-    earlier = [
-        f"{task}: {line.lstrip('-# ')}"
+    """For a role of the user's own: what was given under the goal, then what each earlier task said."""
+    given = [item for _, text in material.inputs for item in _items(text.splitlines())]
+    said = {
+        task: _items([line for line in text.splitlines() if line.startswith("- ")])
         for task, text in material.outputs
-        for line in text.splitlines()
-        if line.startswith("- ")
-    ]
+    }
+    times = Counter(item for items in said.values() for item in items)
+    own = {task: [item for item in items if times[item] == 1] for task, items in said.items()}
     return _sections(
         (material.goal.title, _capped(given)),
-        ("From earlier tasks", _capped(earlier)),
+        ("Said by more than one", _capped([item for item, count in times.items() if count > 1])),
+        *((f"From {task}", _capped(items)) for task, items in own.items()),
         ("Places", [describe_place(place) for place in places(material)]),
     )
 
@@ -138,8 +147,24 @@ def _opening(material: Material) -> str:
     return f"{len(material.files)} files were read"
 
 
-def _tests(material: Material, command: str) -> list[str]:
-    run = [f"run with `{command}`"] if command else ["no test runner was found in the files shown"]
+def _given(material: Material) -> list[str]:
+    """The inputs with their size, and the files that a diff among them adds lines to."""
+    given = []
+    for name, text in material.inputs:
+        added = added_lines(text)
+        given.append(f"`{name}`: {len(text.splitlines())} lines" + (", a diff" if added else ""))
+        given += _capped([f"`{path}`: +{number}" for path, number in added.items()])
+    return given
+
+
+def _items(lines: list[str]) -> list[str]:
+    """Lines with something on them, each once, without the mark of a list."""
+    return list(dict.fromkeys(_MARK.sub("", line) for line in lines if line.strip()))
+
+
+def _tests(material: Material) -> list[str]:
+    command = evidence.runner_command(material)
+    run = [f"run with `{command}`" if command else NO_RUNNER]
     return run + [describe_file(test) for test in material.tests[:MAX_LINES]]
 
 

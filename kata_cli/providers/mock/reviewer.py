@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
@@ -47,6 +48,7 @@ RULES = (
 RANKS = ("serious", "minor", "note")
 
 _FILE = re.compile(r"^\+\+\+ (?:b/)?(\S+)")
+_HUNKS = re.compile(r"^@@ -\d", re.M)
 _HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)")
 _TEST = re.compile(r"(^|/)tests?/|test_|_test\.|\.test\.|\.spec\.")
 
@@ -82,9 +84,14 @@ def review(material: Material) -> str:
     return f"## Findings in {len(lines)} lines\n\n" + "\n".join(listed)
 
 
+def added_lines(text: str) -> dict[str, int]:
+    """The number of lines that a diff adds, by file; empty for what is no diff."""
+    return dict(Counter(line.path for line in _lines("", text))) if _HUNKS.search(text) else {}
+
+
 def _lines(name: str, text: str) -> Iterator[Line]:
     """The added lines of a diff, or all lines of anything else."""
-    if not re.search(r"^@@ -\d", text, re.M):
+    if not _HUNKS.search(text):
         yield from (Line(name, number, line) for number, line in enumerate(text.splitlines(), 1))
         return
     path, number = name, 0
