@@ -28,6 +28,7 @@ from kata_cli.core.redact import Redactor
 from kata_cli.core.stop import Stop
 from kata_cli.engine import run as engine
 from kata_cli.output.console import Writer
+from kata_cli.output.figures import plural
 from kata_cli.output.machine import ResultBody
 from kata_cli.output.screen import Screen
 from kata_cli.providers.service import Choice, ProviderService
@@ -229,7 +230,7 @@ def _draft_files(
 
 def _headline(body: ResultBody) -> str:
     if body.document is None:
-        return f"{body.kind} {len(body.text.splitlines())} lines"
+        return f"{body.kind}, {plural(len(body.text.splitlines()), 'line')}"
     return f"draft {headline(msgspec.convert(body.document, Document))}"
 
 

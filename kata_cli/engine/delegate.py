@@ -116,7 +116,7 @@ def _invalid(problems: list[str], request: Request) -> Failure:
     listed = "; ".join(problems[:3]) + (f"; and {len(problems) - 3} more" if len(problems) > 3 else "")
     return Failure(
         code="invalid_output",
-        message=f"{request.task}: {listed}",
+        message=listed,
         provider=request.model.provider,
         model=str(request.model),
     )

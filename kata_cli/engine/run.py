@@ -101,8 +101,8 @@ class _Engine:
         if outcome.failure is None or self._plan.workflow.fields_of(task)["on_failure"] == "continue":
             schedule.finish(task.id)
             return
-        for abandoned, cause in schedule.abandon(task.id):
-            self._queue.put_last(TaskFinished(task=abandoned.id, status="skipped", skipped_for=cause))
+        for abandoned in schedule.abandon():
+            self._queue.put_last(TaskFinished(task=abandoned.id, status="skipped", skipped_for=task.id))
 
     def _cancel_running(self) -> None:
         for task in self._plan.workflow.tasks:

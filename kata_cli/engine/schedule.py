@@ -44,15 +44,9 @@ class Schedule:
             if not waits and dependent in self._open:
                 heapq.heappush(self._ready, self._index[dependent])
 
-    def abandon(self, failed: str) -> list[tuple[Task, str]]:
-        """Give up all that has not started, each with the failed task it was given up for."""
-        because: dict[str, str] = {failed: failed}
-        abandoned = []
-        for task in self._tasks:
-            if task.id in self._open:
-                cause = next((need for need in task.needs if need in because), None)
-                because[task.id] = cause or failed
-                abandoned.append((task, because[task.id]))
+    def abandon(self) -> list[Task]:
+        """Give up all that has not started; what was given up."""
+        abandoned = [task for task in self._tasks if task.id in self._open]
         self._open.clear()
         self._ready.clear()
         return abandoned

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 MAX_WAITING_BYTES = 1024 * 1024
 # After the last event only the end of the HTTP body is missing; with it the connection can be used again.
-DRAIN_S = 0.1
+DRAIN_S = 0.2
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

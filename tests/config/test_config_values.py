@@ -62,7 +62,7 @@ def _outcome(name: str, text: str) -> Any:
         ("jobs", "8"),
         ("jobs", True),
         ("jobs", 0),
-        ("jobs", 257),
+        ("jobs", 10_001),
         pytest.param("jobs", 10**5000, id="jobs-huge"),
         ("jobs", 1.5),
         ("temperature", 2.1),

@@ -206,8 +206,9 @@ def test_closing_early_leaves_nothing(adapter: Adapter) -> None:
 
 
 @EVERY
-def test_a_connection_is_used_again(adapter: Adapter) -> None:
-    """Three answers in a row come over one connection."""
+@pytest.mark.parametrize("piece_bytes", [0, 1])
+def test_a_connection_is_used_again(adapter: Adapter, piece_bytes: int) -> None:
+    """Three answers in a row come over one connection, also where the end of the body comes by itself."""
 
     async def main() -> None:
         provider = adapter.connect(server.base_url)
@@ -215,9 +216,23 @@ def test_a_connection_is_used_again(adapter: Adapter) -> None:
             finish(await listen(provider))
         await provider.aclose()
 
-    with VendorServer() as server:
+    with VendorServer([Reply(text="short", piece_bytes=piece_bytes)]) as server:
         asyncio.run(main())
         assert (len(server.requests), server.accepted) == (3, 1)
+
+
+@EVERY
+def test_an_answer_that_is_not_read_holds_no_connection(adapter: Adapter) -> None:
+    """A response of the wrong type is closed at once, not when the provider is."""
+
+    async def main() -> None:
+        provider = adapter.connect(server.base_url)
+        failure(await listen(provider))
+        assert await asyncio.to_thread(server.is_left_alone)
+        await provider.aclose()
+
+    with VendorServer([Reply(content_type="text/html", cut_at=50, is_stalled=True)]) as server:
+        asyncio.run(main())
 
 
 @EVERY
