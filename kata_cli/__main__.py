@@ -1,5 +1,6 @@
 """The entry point of `kata` and `python -m kata_cli`. `--version` is answered before anything is imported."""
 
+import os
 import sys
 
 
@@ -8,8 +9,12 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         from kata_cli import __version__
 
-        sys.stdout.write(f"kata {__version__}\n")
-        return
+        try:
+            os.write(1, f"kata {__version__}\n".encode())
+        except OSError:
+            pass  # the long way tells what is wrong with stdout
+        else:
+            return
     from kata_cli.cli.main import run_and_exit
 
     run_and_exit(sys.argv[1:])

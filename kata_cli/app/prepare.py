@@ -59,14 +59,16 @@ def resolved_settings(options: Common, env: Mapping[str, str], cwd: Path) -> Res
     )
 
 
-def prepare(options: RunOptions, env: Mapping[str, str], cwd: Path, say: Say) -> Prepared:
+def prepare(
+    options: RunOptions, resolved: Resolved, env: Mapping[str, str], cwd: Path, say: Say
+) -> Prepared:
     """Judge a command line, cheapest checks first; stdin is read last. Raises `KataError`."""
-    resolved = resolved_settings(options, env, cwd)
     settings = resolved.settings
     found = catalog.find(settings.workflow, resolved.paths.config / "workflows")
     bound = variables.bind(found.workflow, _var_texts(options, settings.vars))
     scenario = _scenario(options, settings.runtime_mode)
     output = _output(options, resolved)
+    _check_context(options, cwd)
     system = argument_text(options.system, "system prompt") if options.system else ""
     for warning in resolved.warnings if not options.is_quiet else []:
         say(f"warning: {warning}")
@@ -148,6 +150,13 @@ def _scenario(options: RunOptions, mode: str) -> Scenario:
     if mode != "mock":
         raise KataError("usage", "--scenario scripts the mock provider only", "add --mode mock")
     return read_scenario(Path(options.scenario))
+
+
+def _check_context(options: RunOptions, cwd: Path) -> None:
+    if options.context_dir is not None and not (cwd / options.context_dir).is_dir():
+        raise KataError(
+            "io", f"--context: there is no directory {options.context_dir}", "name a directory to read"
+        )
 
 
 def _output(options: RunOptions, resolved: Resolved) -> OutputFile | None:

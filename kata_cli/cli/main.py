@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
-import sys
 from typing import Annotated
 
 import typer
@@ -55,14 +56,21 @@ _register()
 
 def run_and_exit(argv: list[str]) -> None:
     """Run a command line and end the process."""
+    shell.fill_closed_descriptors()
     shell.end(shell.close(run_command(argv)))
 
 
 def run_command(argv: list[str]) -> int:
     """Run a command line. The exit status; what went wrong has been told."""
+    framework = io.StringIO()
     try:
         _check_encoding(argv)
-        return int(app(args=argv, prog_name="kata", standalone_mode=False) or Exit.OK)
+        with contextlib.redirect_stdout(framework):
+            return int(app(args=argv, prog_name="kata", standalone_mode=False) or Exit.OK)
+    except SystemExit as answered:  # completion ends like this
+        return int(answered.code or Exit.OK)
+    except shell.Refused as error:
+        return _refuse(error.failure, argv, error.runtime_mode, error.mode_source)
     except KataError as error:
         return _refuse(error.failure, argv)
     except TyperException as error:
@@ -72,7 +80,8 @@ def run_command(argv: list[str]) -> int:
     except Exception as error:
         return _refuse(_bug(error, argv), argv)
     finally:
-        _flush_framework()
+        # Help goes out as all data does: a closed pipe is quiet, a full disk is told.
+        shell.put(framework.getvalue())
 
 
 def _check_encoding(argv: list[str]) -> None:
@@ -107,19 +116,21 @@ def _bug(error: Exception, argv: list[str]) -> Failure:
     return Failure(code="unexpected_error", message=f"a bug in kata: {type(error).__name__}: {error}")
 
 
-def _refuse(failure: Failure, argv: list[str]) -> int:
+def _refuse(
+    failure: Failure, argv: list[str], runtime_mode: str | None = None, mode_source: str | None = None
+) -> int:
     """Tell a failure in the form that was asked for. `run` owes programs a document on stdout as well."""
     form = _format(argv)
     if argv[:1] == ["run"] and form != "text":
         from kata_cli.output import machine
 
         if form == "json":
-            shell.stdout.write(machine.encode(machine.refusal_document(failure)))
+            shell.put_json(machine.refusal_document(failure, runtime_mode, mode_source))
         else:
             import time
 
             shell.stdout.write(machine.refusal_line(failure, time.time()))
-    shell.tell(failure, as_json=form != "text")
+    shell.tell(failure, as_json=form != "text", runtime_mode=runtime_mode)
     return failure.exit
 
 
@@ -135,13 +146,3 @@ def _format(argv: list[str]) -> str:
         if value in ("json", "jsonl"):
             return value
     return "text"
-
-
-def _flush_framework() -> None:
-    """Help text goes out through sys.stdout; a closed pipe there is as quiet as everywhere."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    except (OSError, ValueError) as error:
-        shell.stdout.error = error if isinstance(error, OSError) else None

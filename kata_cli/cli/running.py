@@ -6,33 +6,42 @@ import os
 from pathlib import Path
 
 from kata_cli.app.options import RunOptions
-from kata_cli.app.prepare import Prepared, in_ci, prepare
+from kata_cli.app.prepare import Prepared, in_ci, prepare, resolved_settings
 from kata_cli.app.run import Streams, execute
 from kata_cli.cli import shell
 from kata_cli.core import loop
+from kata_cli.core.errors import Failure, KataError
 from kata_cli.output.console import Writer, is_terminal, wants_colour
 from kata_cli.output.screen import Log, Quiet, Screen
 
 
 def start(options: RunOptions) -> int:
-    """Prepare and do one run. The exit status."""
-    prepared = prepare(options, os.environ, Path.cwd(), shell.say)
-    if options.is_dry_run:
-        from kata_cli.app.dry_run import show_dry_run
-
-        shell.put(show_dry_run(prepared, os.environ))
+    """Prepare and do one run. The exit status. Raises `shell.Refused`, which knows the runtime mode."""
+    resolved = resolved_settings(options, os.environ, Path.cwd())
+    mode = resolved.settings.runtime_mode
+    try:
+        prepared = prepare(options, resolved, os.environ, Path.cwd(), shell.say)
+        failure = _dry(prepared) if options.is_dry_run else _do(prepared)
+    except KataError as error:
+        raise shell.Refused(error.failure, mode, resolved.mode_source) from error
+    if failure is None:
         return 0
+    shell.tell(failure, as_json=options.format != "text", runtime_mode=mode)
+    return failure.exit
+
+
+def _dry(prepared: Prepared) -> None:
+    from kata_cli.app.dry_run import show_dry_run
+
+    shell.put(show_dry_run(prepared, os.environ))
+
+
+def _do(prepared: Prepared) -> Failure | None:
     is_fixed = prepared.epoch_s is not None
     if is_fixed:
         shell.stdout, shell.stderr = Writer(1, is_inline=True), Writer(2, is_inline=True)
     streams = Streams(shell.stdout, _screen(prepared))
-    failure = loop.run(execute(prepared, os.environ, streams), is_virtual=is_fixed)
-    if failure is None:
-        return 0
-    shell.tell(
-        failure, as_json=options.format != "text", runtime_mode=prepared.resolved.settings.runtime_mode
-    )
-    return failure.exit
+    return loop.run(execute(prepared, os.environ, streams), is_virtual=is_fixed)
 
 
 def _screen(prepared: Prepared) -> Screen:
@@ -40,7 +49,7 @@ def _screen(prepared: Prepared) -> Screen:
     if options.is_quiet:
         return Quiet(shell.stderr)
     is_tty = is_terminal(2)
-    if not is_tty or in_ci(env) or env.get("TERM") in ("dumb", ""):
+    if not is_tty or in_ci(env) or env.get("TERM", "") in ("dumb", ""):
         return Log(shell.stderr, is_verbose=options.is_verbose)
     from kata_cli.output.human import LiveScreen
 

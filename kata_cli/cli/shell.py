@@ -4,12 +4,36 @@ from __future__ import annotations
 
 import os
 
-from kata_cli.core.errors import Exit, Failure, document
-from kata_cli.core.text import neutral
+from kata_cli.core.errors import Exit, Failure, KataError, document
+from kata_cli.core.text import neutral, one_line
 from kata_cli.output.console import Writer
+
+LINE_CHARS = 4000
 
 stdout = Writer(1)
 stderr = Writer(2)
+
+
+class Refused(KataError):
+    """A failure before the run existed, with the runtime mode that had been decided, and by what."""
+
+    def __init__(self, failure: Failure, runtime_mode: str, mode_source: str) -> None:
+        super().__init__(failure.code, failure.message)
+        self.failure = failure
+        self.runtime_mode = runtime_mode
+        self.mode_source = mode_source
+
+
+def fill_closed_descriptors() -> None:
+    """Put a file that refuses behind every standard descriptor the caller has closed.
+
+    Without it the next file to be opened, the journal perhaps, would become stdout.
+    """
+    for fd, refusing in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, refusing)  # takes the lowest number that is free: this one
 
 
 def say(line: str) -> None:
@@ -36,9 +60,8 @@ def tell(failure: Failure, *, as_json: bool, runtime_mode: str | None = None) ->
 
         stderr.write(encode(document(failure, runtime_mode)))
         return
-    say(f"kata: {failure.message}")
-    if failure.hint:
-        say(f"hint: {failure.hint}")
+    say(one_line(f"kata: {failure.message}", LINE_CHARS))
+    say(one_line(f"hint: {failure.hint}", LINE_CHARS))
 
 
 def close(code: int) -> int:

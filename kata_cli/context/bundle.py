@@ -54,7 +54,7 @@ class Bundle:
         if self._tokens > max_tokens:
             raise KataError(
                 "limit_reached",
-                f"the files and stdin given come to about {self._tokens:,} tokens, context.max_named_tokens is"
+                f"the files and stdin given are about {self._tokens:,} tokens, context.max_named_tokens is"
                 f" {max_tokens:,}",
                 "name fewer files with -f, or raise context.max_named_tokens in kata.toml",
             )

@@ -244,7 +244,7 @@ class RunRecord(msgspec.Struct, kw_only=True):
     def _note_context(self, event: ContextGathered) -> None:
         self.context = ContextSummary(
             root=event.root,
-            files=[file.path for file in event.files],
+            files=list(dict.fromkeys(file.path for file in event.files)),
             tokens=event.tokens,
             seen=event.seen,
             left_out=event.left_out,

@@ -102,6 +102,8 @@ class LiveScreen(Quiet):
             return
         if self._record is not None and self._record.tasks:
             self.tick(self._record, self._now_s)
+            # Rows that still run would stand there for ever; what comes next shows that they ended.
+            self._live.transient = any(task.duration_s is None for task in self._record.tasks)
         self._is_paused = True
         self._live.stop()
 
@@ -110,7 +112,7 @@ class LiveScreen(Quiet):
             case ContextGathered() as event:
                 self.say(lines.header(record))
                 for line in event.diagnostics if self._is_verbose else []:
-                    self.say(one_line(line, lines.WIDTH))
+                    self.say(one_line(f"context: {line}", lines.WIDTH))
             case TaskStarted(task=name):
                 self._started_s[name] = self._now_s
             case ContentDelta(task=name, text=text):

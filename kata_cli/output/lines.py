@@ -12,7 +12,8 @@ WIDTH = 400
 
 def header(record: RunRecord) -> str:
     """First line of a run: mode, model, key source, context and host."""
-    parts = [f"{record.runtime_mode} {record.model}", record.key_source]
+    key = record.key_source
+    parts = [f"{record.runtime_mode} {record.model}", key if key.startswith("no") else f"key {key}"]
     context = record.context
     if context is not None:
         parts.append(f"context {plural(len(context.files), 'file')}, {count(context.tokens)} tokens")

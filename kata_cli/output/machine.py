@@ -62,9 +62,16 @@ def result_document(record: RunRecord, body: ResultBody | None) -> ResultDocumen
     )
 
 
-def refusal_document(failure: Failure) -> ResultDocument:
-    """The result document of a command that was refused before a run existed."""
-    return ResultDocument(exit_code=failure.exit, error=document(failure))
+def refusal_document(
+    failure: Failure, runtime_mode: str | None = None, mode_source: str | None = None
+) -> ResultDocument:
+    """The result document of a run that was refused before it existed; its mode, if that was decided."""
+    return ResultDocument(
+        exit_code=failure.exit,
+        runtime_mode=runtime_mode,
+        mode_source=mode_source,
+        error=document(failure, runtime_mode),
+    )
 
 
 def refusal_line(failure: Failure, epoch_s: float) -> bytes:

@@ -71,7 +71,7 @@ class Log(Quiet):
         match recorded.event:
             case ContextGathered() as event:
                 more = event.diagnostics if self._is_verbose else []
-                return [lines.header(record), *(one_line(line, lines.WIDTH) for line in more)]
+                return [lines.header(record), *(one_line(f"context: {line}", lines.WIDTH) for line in more)]
             case TaskStarted(task=name):
                 return [f"{name} started"]
             case AttemptFailed() as event:

@@ -92,7 +92,7 @@ class Connections:
 
     def _look(self, endpoint: Endpoint) -> Credential | Failure:
         if endpoint.kind == "mock":
-            return Credential(kind="none", source="none (mock)")
+            return Credential(kind="none", source="no key needed")
         found = self._credentials.find(endpoint)
         if isinstance(found, Failure):
             if endpoint.requires_key or found.code != "missing_auth":

@@ -25,7 +25,7 @@ VENDOR_HOST = "api.openai.com"
 
 class _Model(msgspec.Struct):
     id: str = ""
-    created: int | None = None
+    created: float | None = None
 
 
 _decode_page = msgspec.json.Decoder(listing.Page[_Model]).decode
@@ -56,8 +56,15 @@ class OpenAIProvider:
 
 
 def _info(provider: str, row: _Model) -> ModelInfo:
-    created = datetime.fromtimestamp(row.created, UTC).date().isoformat() if row.created else None
-    return ModelInfo(provider=provider, id=row.id, created=created)
+    return ModelInfo(provider=provider, id=row.id, created=_date(row.created))
+
+
+def _date(created_s: float | None) -> str | None:
+    """The day of a time in seconds since the epoch; None for what cannot be one."""
+    try:
+        return datetime.fromtimestamp(created_s, UTC).date().isoformat() if created_s else None
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _connect(endpoint: Endpoint, credential: Credential, http: httpx2.AsyncClient) -> Connection:

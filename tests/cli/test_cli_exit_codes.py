@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from cli.answers import ANSWER
 from cli.shell import EPOCH, MOCK, QUICK, Ended, Shell, signal_at
 from servers.vendor import Behaviour, Reply, Status, VendorServer
 
@@ -215,38 +216,6 @@ def test_cli_exit_code_of_a_vendor(tmp_path: Path, name: str, form: str) -> None
         env = {"OPENAI_BASE_URL": server.openai_url}
         told = check(Shell(tmp_path).kata(*NATIVE, "--format", form, env=env), form, exit, code)
     assert "openai" in told or "127.0.0.1" in told or "synthesize" in told
-
-
-ANSWER: dict[str, Any] = {
-    "title": "Atomic save",
-    "goal": "A crash leaves the old record or the new one.",
-    "non_goals": [],
-    "assumptions": [],
-    "context": [],
-    "requirements": [{"id": "REQ-001", "title": "Save", "text": "The store SHALL replace a record at once."}],
-    "criteria": [
-        {
-            "id": "AC-001",
-            "requirements": ["REQ-001"],
-            "text": "GIVEN a record WHEN it is saved THEN it is whole",
-        }
-    ],
-    "tasks": [
-        {
-            "id": "T-001",
-            "role": "implement",
-            "requirements": ["REQ-001"],
-            "text": "Write aside, then rename",
-            "path": "shelf/store.py",
-            "after": [],
-        }
-    ],
-    "verification": [{"criterion": "AC-001", "command": "pytest", "note": ""}],
-    "risks": [],
-    "rollback": [],
-    "decisions": [],
-    "open_questions": [],
-}
 
 
 def draft_with_a_finding() -> Reply:

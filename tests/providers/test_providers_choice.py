@@ -164,7 +164,7 @@ def test_rm_11_mock_mode_opens_the_mock_alone() -> None:
 def test_mock_mode_chooses_without_a_key(provider: str | None, model: str | None, chosen: str) -> None:
     """No output can claim that a vendor answered: the model is labelled as the mock's."""
     choice = Bench(mode="mock", keys=Keys()).service.choose(provider, model)
-    assert (str(choice.model), choice.key_source, choice.host) == (chosen, "none (mock)", "")
+    assert (str(choice.model), choice.key_source, choice.host) == (chosen, "no key needed", "")
 
 
 def test_mock_mode_rehearses_wrong_names() -> None:

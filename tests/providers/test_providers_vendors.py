@@ -72,10 +72,14 @@ def test_anthropic_tells_what_a_model_can_do() -> None:
     ]
 
 
-def test_openai_tells_the_date() -> None:
-    """All that OpenAI says of a model is its id and when it was made."""
-    with VendorServer([Models(rows=[{"id": "m", "created": 1_771_459_200, "owned_by": "x"}])]) as server:
-        assert models(CHAT, server) == [ModelInfo(provider="vendor", id="m", created="2026-02-19")]
+@pytest.mark.parametrize(
+    ("created", "day"),
+    [(1_771_459_200, "2026-02-19"), (1_771_459_200.5, "2026-02-19"), (None, None), (0, None), (1e18, None)],
+)
+def test_openai_tells_the_date(created: float | None, day: str | None) -> None:
+    """All that OpenAI says of a model is its id and when it was made, where that can be a date."""
+    with VendorServer([Models(rows=[{"id": "m", "created": created, "owned_by": "x"}])]) as server:
+        assert models(CHAT, server) == [ModelInfo(provider="vendor", id="m", created=day)]
 
 
 def test_pages_are_followed() -> None:

@@ -34,13 +34,13 @@ class Note(msgspec.Struct, frozen=True):
     text: str
 
 
-def runner_command(material: Material, target: FileSeen | None = None) -> str:
+def runner_command(material: Material, target: str = "") -> str:
     """The command that runs the project's tests (those of one file where the runner can), or ``."""
     texts = {file.path: file.text for file in material.files}
     if "scripts/test" in texts:
         return "scripts/test"
     if _is_python(material):
-        return f"python -m pytest {target.path}" if target is not None else "python -m pytest"
+        return f"python -m pytest {target}".rstrip()
     if '"test"' in texts.get("package.json", ""):
         return "npm test"
     if "Cargo.toml" in texts:
@@ -107,7 +107,7 @@ def _refusals_of(file: FileSeen) -> list[Refusal]:
         for match in pattern.finditer(file.text)
         for line in [_line(file, match.start(1))]
     ]
-    return sorted(found, key=lambda refusal: refusal.line)
+    return sorted(found, key=lambda refusal: (not refusal.inside, refusal.line))
 
 
 def _line(file: FileSeen, offset: int) -> int:

@@ -24,7 +24,12 @@ _STOPWORD_LIST = """
     they this those through too under until upon use used user users uses very via was way were what when
     where which while who whose why will with within without would you your
 """
+_GENERIC_LIST = """
+    add allow build change create do enable ensure fix generate handle implement improve keep let make need
+    offer provide put say set show support update use write
+"""
 VERBS = frozenset(_VERB_LIST.split())
+GENERIC = frozenset(_GENERIC_LIST.split())
 STOPWORDS = frozenset(_STOPWORD_LIST.split())
 MAX_CLAUSES = 6
 TITLE_CHARS = 72
@@ -52,14 +57,14 @@ def read_goal(text: str) -> Goal:
     flat = _BULLET.sub("", text).strip()
     sentences = [part.strip().rstrip(".;,:") for part in _SENTENCE_END.split(flat)]
     clauses = [clause for sentence in sentences if sentence for clause in _clauses(sentence)]
-    title = _title(clauses[0] if clauses else " ".join(flat.split()))
-    return Goal(" ".join(flat.split()), title, clauses[:MAX_CLAUSES], terms_of(text))
+    title = shortened(clauses[0] if clauses else " ".join(flat.split()))
+    return Goal(" ".join(flat.split()), title[:1].upper() + title[1:], clauses[:MAX_CLAUSES], terms_of(text))
 
 
 def terms_of(text: str) -> list[str]:
     """The words that carry meaning, lower case, without repeats."""
     words = (word.lower() for word in _WORD.findall(text))
-    return list(dict.fromkeys(word for word in words if word not in STOPWORDS and word not in VERBS))
+    return list(dict.fromkeys(word for word in words if word not in STOPWORDS | GENERIC))
 
 
 def is_imperative(clause: str) -> bool:
@@ -81,7 +86,6 @@ def _clauses(sentence: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _title(text: str) -> str:
-    if len(text) > TITLE_CHARS:
-        text = text[:TITLE_CHARS].rsplit(" ", 1)[0] + " …"
-    return text[:1].upper() + text[1:]
+def shortened(text: str, max_chars: int = TITLE_CHARS) -> str:
+    """A text cut at a word."""
+    return text if len(text) <= max_chars else text[:max_chars].rsplit(" ", 1)[0].rstrip(",;:") + " …"

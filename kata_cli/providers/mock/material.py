@@ -40,6 +40,10 @@ class Symbol(msgspec.Struct, frozen=True):
     def bare(self) -> str:
         return self.name.rpartition(" ")[2]
 
+    @property
+    def is_public(self) -> bool:
+        return not self.bare.startswith("_")
+
 
 class FileSeen(msgspec.Struct, frozen=True):
     """A file, or the part of it that the prompt shows; `first_line` counts from 1."""
@@ -48,6 +52,11 @@ class FileSeen(msgspec.Struct, frozen=True):
     text: str
     first_line: int
     symbols: list[Symbol]
+
+    @property
+    def public(self) -> list[Symbol]:
+        """The definitions that others may use; all of them where none is public."""
+        return [symbol for symbol in self.symbols if symbol.is_public] or self.symbols
 
     @property
     def is_test(self) -> bool:
@@ -116,23 +125,51 @@ def system_name(material: Material) -> str:
     return "system"
 
 
-def places(material: Material) -> list[Place]:
-    """The code files that match most terms of the goal, best first; ties keep the context's own order."""
+def places(material: Material, terms: list[str] | None = None) -> list[Place]:
+    """The code files that match some terms best (by default the goal's), best first.
+
+    A term counts more the fewer files mention it, twice as much in a definition's name and three times in a
+    path. Ties keep the context's own order, so that equal prompts give equal places.
+    """
+    wanted = material.goal.terms if terms is None else terms
+    weights = {term: _weight(material, term) for term in wanted}
     rated = []
     for index, file in enumerate(material.code):
-        terms = [term for term in material.goal.terms if _mentions(file, term)]
-        named = [term for term in terms if term in file.path.lower()]
-        symbols = _matching_symbols(file, material.goal.terms)
-        rating = len(terms) + 2 * len(named) + 2 * min(len(symbols), 3)
-        rated.append((-rating, index, Place(file, symbols, terms)))
+        place = Place(
+            file, _matching_symbols(file, weights), [term for term in wanted if _mentions(file, term)]
+        )
+        rated.append((-_rating(place, weights), index, place))
     rated.sort(key=lambda entry: entry[:2])
     best = [place for rating, _, place in rated if rating < 0]
     return (best or [place for _, _, place in rated])[:MAX_PLACES]
 
 
+def _weight(material: Material, term: str) -> int:
+    """Whole numbers, so that no rounding of any machine decides an order."""
+    mentioned = sum(_mentions(file, term) for file in material.code)
+    return (4 * len(material.code) // mentioned).bit_length() if mentioned else 0
+
+
+def _rating(place: Place, weights: dict[str, int]) -> int:
+    named = {term for term in place.terms if _stem(term) in place.file.path.lower()}
+    defined = {term for term in place.terms for symbol in place.symbols if _stem(term) in symbol.name.lower()}
+    return sum(weights[term] * (1 + 2 * (term in named) + (term in defined)) for term in place.terms)
+
+
 def unknown_terms(material: Material) -> list[str]:
-    """Terms of the goal that no file shown mentions."""
-    return [term for term in material.goal.terms if not any(_mentions(file, term) for file in material.files)]
+    """Terms of the goal that no file shown mentions and that matter: names, or more than half of the goal."""
+    terms = material.goal.terms
+    unknown = [term for term in terms if not any(_mentions(file, term) for file in material.files)]
+    if 2 * len(unknown) > len(terms):
+        return unknown
+    return [term for term in unknown if _is_name(term, material.goal.text)]
+
+
+def _is_name(term: str, goal: str) -> bool:
+    """Whether the goal writes a term as a name: in code, with an underscore or digit, or capitalised."""
+    written = re.findall(rf"`[^`]*\b{re.escape(term)}\b[^`]*`|\b{re.escape(term)}\b", goal, re.I)
+    within = [word for word in written if not goal.startswith(word)]
+    return bool(re.search(r"[_\d]", term)) or any(not word[:1].islower() for word in within)
 
 
 def mentions_of(material: Material, name: str, besides: str) -> list[str]:
@@ -170,16 +207,19 @@ def _mentions(file: FileSeen, term: str) -> bool:
     return stem in file.path.lower() or stem in file.text.lower()
 
 
-def _matching_symbols(file: FileSeen, terms: list[str]) -> list[Symbol]:
-    stems = [_stem(term) for term in terms]
+def _matching_symbols(file: FileSeen, weights: dict[str, int]) -> list[Symbol]:
+    """Up to three definitions whose names match the weightiest terms."""
 
     def rating(symbol: Symbol) -> int:
-        return -sum(stem in symbol.name.lower() for stem in stems)
+        return -sum(weight for term, weight in weights.items() if _stem(term) in symbol.name.lower())
 
     matching = [symbol for symbol in file.symbols if rating(symbol) < 0]
     return sorted(matching, key=lambda symbol: (rating(symbol), symbol.line))[:3]
 
 
 def _stem(term: str) -> str:
-    """A term without its plural s."""
-    return term[:-1] if len(term) > 4 and term.endswith("s") else term
+    """A term without its plural: `bodies` and `body` meet in `bod`, `flags` and `flag` in `flag`."""
+    for ending in ("ies", "y", "s"):
+        if term.endswith(ending) and len(term) > len(ending) + 2:
+            return term.removesuffix(ending)
+    return term

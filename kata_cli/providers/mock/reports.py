@@ -121,7 +121,7 @@ def digest(material: Material) -> str:
 
 def describe_place(place: Place) -> str:
     """`path` with the definitions that match, or those it begins with."""
-    symbols = place.symbols or place.file.symbols[:MAX_SYMBOLS]
+    symbols = place.symbols or place.file.public[:3]
     listed = ", ".join(f"`{symbol.bare}` (line {symbol.line})" for symbol in symbols)
     return f"`{place.file.path}`" + (f": {listed}" if listed else "")
 
@@ -134,7 +134,7 @@ def test_path(material: Material, place: Place) -> str:
 
 def describe_file(file: FileSeen) -> str:
     """`path` with its first definitions."""
-    listed = ", ".join(f"`{symbol.bare}`" for symbol in file.symbols[:MAX_SYMBOLS])
+    listed = ", ".join(f"`{symbol.bare}`" for symbol in file.public[:MAX_SYMBOLS])
     return f"`{file.path}`" + (f": {listed}" if listed else "")
 
 

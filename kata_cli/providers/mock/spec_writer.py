@@ -12,7 +12,7 @@ import msgspec
 
 from kata_cli.providers.mock import evidence
 from kata_cli.providers.mock.evidence import Refusal
-from kata_cli.providers.mock.goal import is_imperative
+from kata_cli.providers.mock.goal import is_imperative, shortened, terms_of
 from kata_cli.providers.mock.material import (
     Material,
     Place,
@@ -23,29 +23,36 @@ from kata_cli.providers.mock.material import (
 )
 from kata_cli.providers.mock.reports import describe_file, describe_place, test_path
 
+NO_RUNNER = "no test runner was found in the files read"
 MAX_KEPT = 2
 MAX_CONTEXT = 12
 MAX_QUESTIONS = 3
 
 
+class _Work(msgspec.Struct, frozen=True):
+    """A task of the draft: who, what, where."""
+
+    role: str
+    text: str
+    path: str
+
+
 class _Item(msgspec.Struct, frozen=True):
-    """One requirement with all that follows from it; `place` is where its task works."""
+    """One requirement with all that follows from it."""
 
     title: str
     text: str
     criterion: str
-    task: str
-    role: str
-    path: str
+    work: list[_Work]
     command: str
     note: str = ""
 
 
 def write_spec(material: Material) -> dict[str, Any]:
     """The structured answer for a spec, as plain JSON data."""
-    touched = places(material)
+    touched = _touched(material)
     items = _items(material, touched)
-    tasks = [_task(index, item) for index, item in enumerate(items, 1)]
+    tasks = _tasks(items, material)
     return {
         "title": material.goal.title,
         "goal": _goal_sentence(material),
@@ -59,7 +66,7 @@ def write_spec(material: Material) -> dict[str, Any]:
             {"id": f"AC-{n:03d}", "requirements": [f"REQ-{n:03d}"], "text": item.criterion}
             for n, item in enumerate(items, 1)
         ],
-        "tasks": tasks + _doc_task(material, items),
+        "tasks": tasks,
         "verification": [
             {"criterion": f"AC-{n:03d}", "command": item.command, "note": item.note}
             for n, item in enumerate(items, 1)
@@ -73,52 +80,61 @@ def write_spec(material: Material) -> dict[str, Any]:
     }
 
 
+def _touched(material: Material) -> list[Place]:
+    """The best place for each clause of the goal, each file once."""
+    best = [place for clause in material.goal.clauses if (place := _place_of(clause, material)) is not None]
+    return list({place.file.path: place for place in reversed(best)}.values())[::-1]
+
+
+def _place_of(clause: str, material: Material) -> Place | None:
+    return next(iter(places(material, terms_of(clause))), None)
+
+
 def _items(material: Material, touched: list[Place]) -> list[_Item]:
     name = system_name(material)
-    wanted = [
-        _wanted(clause, name, material, touched[min(index, len(touched) - 1)] if touched else None)
-        for index, clause in enumerate(material.goal.clauses)
-    ]
+    wanted = [_wanted(clause, name, material) for clause in material.goal.clauses]
     kept = [item for place in touched[:MAX_KEPT] if (item := _kept(place, name, material)) is not None]
     refused = evidence.refusals(touched)
     return wanted + kept + ([_still_refused(refused[0], name, material, touched)] if refused else [])
 
 
-def _wanted(clause: str, name: str, material: Material, place: Place | None) -> _Item:
+def _wanted(clause: str, name: str, material: Material) -> _Item:
     """A clause of the goal as a requirement of its own."""
+    place = _place_of(clause, material)
+    sentence = clause[:1].upper() + clause[1:]
     does = (
         clause[:1].lower() + clause[1:]
         if is_imperative(clause)
         else f'meet this part of the goal: "{clause}"'
     )
     test = test_path(material, place) if place else "tests"
-    command = evidence.runner_command(material, evidence.matching_test(material, place) if place else None)
-    where = f"{describe_place(place)}" if place else "the project"
+    command = evidence.runner_command(material, test)
     return _Item(
-        title=clause[:1].upper() + clause[1:],
+        title=shortened(sentence),
         text=f"The {name} SHALL {does}.",
         criterion=(
-            f'GIVEN {where} as read, WHEN the change "{clause}" is in place, '
-            f"THEN a test in `{test}` passes that fails without it."
+            f"GIVEN {describe_place(place) if place else 'the project'} as read, "
+            f'WHEN "{shortened(clause)}" is done, THEN a test in `{test}` passes that fails without it.'
         ),
-        task=f"{clause[:1].upper() + clause[1:]}{_at(place)}, with its test in `{test}`",
-        role="implement",
-        path=place.file.path if place else "",
+        work=[
+            _Work("implement", f"{sentence}{_at(place)}", place.file.path if place else ""),
+            _Work("verify", f'Test it: "{shortened(clause)}"', test),
+        ],
         command=command or (evidence.find_command(place) if place else ""),
-        note="" if command else "no test runner was found in the files read",
+        note="" if command else NO_RUNNER,
     )
 
 
 def _kept(place: Place, name: str, material: Material) -> _Item | None:
     """What the touched definitions do for others today has to stay as it is."""
-    symbols = place.symbols or place.file.symbols[:2]
+    symbols = [symbol for symbol in place.symbols or place.file.public[:2] if symbol.is_public]
     users = [(symbol, mentions_of(material, symbol.bare, place.file.path)) for symbol in symbols]
     used = [(symbol, paths) for symbol, paths in users if paths]
     if not used:
         return None
     symbol, paths = used[0]
     test = evidence.matching_test(material, place)
-    command = evidence.runner_command(material, test)
+    command = evidence.runner_command(material, test.path if test else "")
     return _Item(
         title=f"Keep {symbol.bare} usable as it is",
         text=f"WHEN `{symbol.bare}` is used as in `{paths[0]}`, the {name} SHALL behave as it does today.",
@@ -126,20 +142,18 @@ def _kept(place: Place, name: str, material: Material) -> _Item | None:
             f"GIVEN the uses of `{symbol.bare}` in {_listed(paths)}, WHEN the tests run after the change, "
             f"THEN none fails that passed before."
         ),
-        task=f"Check the uses of `{symbol.bare}` in {_listed(paths)} and keep them working",
-        role="verify",
-        path=paths[0],
+        work=[_Work("verify", f"Keep the uses of `{symbol.bare}` working: {_listed(paths)}", paths[0])],
         command=command or f"grep -rn '{symbol.bare}' {paths[0]}",
-        note="" if command else "no test runner was found in the files read",
+        note="" if command else NO_RUNNER,
     )
 
 
 def _still_refused(refusal: Refusal, name: str, material: Material, touched: list[Place]) -> _Item:
     """What is refused today has to be refused tomorrow."""
-    inside = f"`{refusal.inside}`" if refusal.inside else f"`{refusal.path}`"
+    inside = f"`{refusal.inside}` of `{refusal.path}`" if refusal.inside else f"`{refusal.path}`"
     place = next(place for place in touched if place.file.path == refusal.path)
     test = test_path(material, place)
-    command = evidence.runner_command(material, evidence.matching_test(material, place))
+    command = evidence.runner_command(material, test)
     return _Item(
         title=f"Keep refusing with {refusal.error}",
         text=(
@@ -150,43 +164,35 @@ def _still_refused(refusal: Refusal, name: str, material: Material, touched: lis
             f"GIVEN an input for which `{refusal.path}:{refusal.line}` gives {refusal.error} today, "
             f"WHEN the same call is made after the change, THEN it gives {refusal.error} again."
         ),
-        task=f"Pin the refusal of {inside} with {refusal.error} in `{test}`",
-        role="debug",
-        path=test,
+        work=[_Work("debug", f"Pin the refusal of {inside} with {refusal.error}", test)],
         command=command or f"grep -n '{refusal.error}' {refusal.path}",
-        note="" if command else "no test runner was found in the files read",
+        note="" if command else NO_RUNNER,
     )
 
 
-def _task(number: int, item: _Item) -> dict[str, Any]:
-    return {
-        "id": f"T-{number:03d}",
-        "role": item.role,
-        "requirements": [f"REQ-{number:03d}"],
-        "text": item.task,
-        "path": item.path,
-        "after": [f"T-{number - 1:03d}"] if number > 1 else [],
-    }
-
-
-def _doc_task(material: Material, items: list[_Item]) -> list[dict[str, Any]]:
-    """Where the project explains itself, the change is explained too."""
-    docs = [
-        file.path for file in material.docs if file.path.upper().startswith(("README", "CHANGELOG", "DOCS/"))
+def _tasks(items: list[_Item], material: Material) -> list[dict[str, Any]]:
+    """All work in one line, each task after the one before; the documentation comes last."""
+    work = [(number, work) for number, item in enumerate(items, 1) for work in item.work]
+    work += [
+        (1, _Work("implement", f'Say what changed: "{items[0].title}"', path)) for path in _docs(material)
     ]
-    if not docs or not items:
-        return []
-    number = len(items) + 1
     return [
         {
-            "id": f"T-{number:03d}",
-            "role": "implement",
-            "requirements": ["REQ-001"],
-            "text": f'Say in the documentation what changed: "{items[0].title}"',
-            "path": docs[0],
-            "after": [f"T-{number - 1:03d}"],
+            "id": f"T-{index:03d}",
+            "role": entry.role,
+            "requirements": [f"REQ-{number:03d}"],
+            "text": entry.text,
+            "path": entry.path,
+            "after": [f"T-{index - 1:03d}"] if index > 1 else [],
         }
+        for index, (number, entry) in enumerate(work, 1)
     ]
+
+
+def _docs(material: Material) -> list[str]:
+    """The page where the project explains itself to its users."""
+    names = ("README", "CHANGELOG", "DOCS/")
+    return [file.path for file in material.docs if file.path.upper().startswith(names)][:1]
 
 
 def _goal_sentence(material: Material) -> str:
@@ -198,10 +204,10 @@ def _non_goals(touched: list[Place]) -> list[str]:
     rest = [
         f"`{symbol.bare}` of `{place.file.path}`"
         for place in touched[:2]
-        for symbol in place.file.symbols
+        for symbol in place.file.public[:4]
         if symbol not in place.symbols
     ]
-    return [f"Changing what {item} does." for item in rest[:4]]
+    return [f"Changing what {item} does." for item in rest[:3]]
 
 
 def _assumptions(material: Material) -> list[str]:
@@ -209,6 +215,8 @@ def _assumptions(material: Material) -> list[str]:
     read = f"Only the {paths} files under Context were read, {len(material.code)} of them code."
     command = evidence.runner_command(material)
     tests = f"The project's tests run with `{command}`." if command else ""
+    if command and not material.tests:
+        tests = f"No test was read; tests are taken to run with `{command}`."
     return [text for text in (read, tests) if text] if paths else ["No file was read: the goal stands alone."]
 
 
