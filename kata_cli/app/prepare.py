@@ -59,9 +59,7 @@ def resolved_settings(options: Common, env: Mapping[str, str], cwd: Path) -> Res
     )
 
 
-def prepare(
-    options: RunOptions, resolved: Resolved, env: Mapping[str, str], cwd: Path, say: Say
-) -> Prepared:
+def prepare(options: RunOptions, resolved: Resolved, env: Mapping[str, str], cwd: Path, say: Say) -> Prepared:
     """Judge a command line, cheapest checks first; stdin is read last. Raises `KataError`."""
     settings = resolved.settings
     found = catalog.find(settings.workflow, resolved.paths.config / "workflows")

@@ -10,7 +10,7 @@ from kata_cli.app.prepare import Prepared, in_ci, prepare, resolved_settings
 from kata_cli.app.run import Streams, execute
 from kata_cli.cli import shell
 from kata_cli.core import loop
-from kata_cli.core.errors import Failure, KataError
+from kata_cli.core.errors import Exit, Failure, KataError
 from kata_cli.output.console import Writer, is_terminal, wants_colour
 from kata_cli.output.screen import Log, Quiet, Screen
 
@@ -21,7 +21,9 @@ def start(options: RunOptions) -> int:
     mode = resolved.settings.runtime_mode
     try:
         prepared = prepare(options, resolved, os.environ, Path.cwd(), shell.say)
-        failure = _dry(prepared) if options.is_dry_run else _do(prepared)
+        if options.is_dry_run:
+            return _preview(prepared)
+        failure = _do(prepared)
     except KataError as error:
         raise shell.Refused(error.failure, mode, resolved.mode_source) from error
     if failure is None:
@@ -30,10 +32,11 @@ def start(options: RunOptions) -> int:
     return failure.exit
 
 
-def _dry(prepared: Prepared) -> None:
+def _preview(prepared: Prepared) -> int:
     from kata_cli.app.dry_run import show_dry_run
 
     shell.put(show_dry_run(prepared, os.environ))
+    return Exit.OK
 
 
 def _do(prepared: Prepared) -> Failure | None:

@@ -1,4 +1,4 @@
-"""The installed `kata`, run as a person's shell runs it: a real process, an empty home, a small repository."""
+"""The installed `kata`, run as a shell runs it: a real process, an empty home, a small repository."""
 
 from __future__ import annotations
 
@@ -119,28 +119,28 @@ class Shell:
         stdin: bytes | int | IO[bytes] = subprocess.DEVNULL,
     ) -> Ended:
         """Any program to its end."""
-        given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
-        done = subprocess.run(
+        given: dict[str, Any] = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
+        done: subprocess.CompletedProcess[bytes] = subprocess.run(
             argv,
             env=self.env(env),
             cwd=cwd or self.project,
             capture_output=True,
             timeout=TIMEOUT_S,
             check=False,
-            **given,  # type: ignore[call-overload]
+            **given,
         )
         return Ended(done.returncode, done.stdout, done.stderr.decode("utf-8", "strict"))
 
-    def kata(self, *args: str | os.PathLike[str], **options: Any) -> Ended:
+    def kata(self, *args: str | Path, **options: Any) -> Ended:
         """`kata` with these arguments to its end."""
-        return self.run([str(PROGRAM), *map(os.fspath, args)], **options)
+        return self.run([str(PROGRAM), *map(str, args)], **options)
 
     def bash(self, script: str, **options: Any) -> Ended:
         """A script in bash, where `kata` is on the PATH and a pipe fails when any part of it does."""
         env = {"PATH": f"{PROGRAM.parent}:{os.environ['PATH']}", **options.pop("env", {})}
         return self.run(["bash", "-o", "pipefail", "-c", script], env=env, **options)
 
-    def start(self, *args: str | os.PathLike[str], **options: Any) -> subprocess.Popen[bytes]:
+    def start(self, *args: str | Path, **options: Any) -> subprocess.Popen[bytes]:
         """`kata` in the background with pipes on both outputs, unless `options` say otherwise."""
         env = self.env(options.pop("env", None))
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

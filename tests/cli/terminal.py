@@ -8,9 +8,11 @@ import subprocess
 import termios
 import tty
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
+
 from cli.shell import PROGRAM, TIMEOUT_S, Shell
 
 
@@ -28,7 +30,7 @@ class Shown(msgspec.Struct, frozen=True):
 
 def on_terminal(
     shell: Shell,
-    *args: str | os.PathLike[str],
+    *args: str | Path,
     env: Mapping[str, str] | None = None,
     streams: str = "both",
     columns: int = 80,

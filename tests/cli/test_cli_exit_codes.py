@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from cli.answers import ANSWER
 from cli.shell import EPOCH, MOCK, QUICK, Ended, Shell, signal_at
 from servers.vendor import Behaviour, Reply, Status, VendorServer
@@ -207,7 +208,7 @@ NATIVE_ROWS: dict[str, tuple[int, str, Behaviour]] = {
 
 
 @pytest.mark.parametrize(
-    ("name", "form"), [(name, form) for name, form in zip(NATIVE_ROWS, ["text", "json", "jsonl"] * 4)]
+    ("name", "form"), list(zip(NATIVE_ROWS, itertools.cycle(["text", "json", "jsonl"]), strict=False))
 )
 def test_cli_exit_code_of_a_vendor(tmp_path: Path, name: str, form: str) -> None:
     """What a real vendor refuses or breaks off has the same statuses; the formats take turns."""

@@ -8,6 +8,11 @@ from contextlib import aclosing
 
 import msgspec
 import pytest
+
+from kata_cli.core.errors import KataError
+from kata_cli.core.events import ContentDelta, ReplyFinished
+from kata_cli.core.messages import Message, ModelInfo, Usage
+from kata_cli.core.ports import Credential, Timeouts
 from servers import wire
 from servers.adapters import (
     ADAPTERS,
@@ -22,11 +27,6 @@ from servers.adapters import (
     text_of,
 )
 from servers.vendor import Models, Reply, Seen, Status, VendorServer, asked_schema
-
-from kata_cli.core.errors import KataError
-from kata_cli.core.events import ContentDelta, ReplyFinished
-from kata_cli.core.messages import Message, ModelInfo, Usage
-from kata_cli.core.ports import Credential, Timeouts
 
 EVERY = pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda adapter: adapter.name)
 ANY = pytest.mark.parametrize("adapter", [*ADAPTERS, *LOCAL_ADAPTERS], ids=lambda adapter: adapter.name)

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import wire
-from servers.adapters import ADAPTERS, Adapter, asking, converse, failure, finish, text_of
-from servers.vendor import Raw, Reply, Status, VendorServer, redirect
 
 from kata_cli.core.errors import Failure
 from kata_cli.core.messages import Usage
 from kata_cli.core.ports import Timeouts
+from servers import wire
+from servers.adapters import ADAPTERS, Adapter, asking, converse, failure, finish, text_of
+from servers.vendor import Raw, Reply, Status, VendorServer, redirect
 
 EVERY = pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda adapter: adapter.name)
 SSE_HEAD = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"

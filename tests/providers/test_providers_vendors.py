@@ -6,13 +6,13 @@ import asyncio
 from typing import Any
 
 import pytest
-from servers.adapters import ADAPTERS, Adapter, asking, converse, finish
-from servers.vendor import Models, Seen, Status, VendorServer
 
 from kata_cli.core.messages import ModelInfo
 from kata_cli.providers.clients import is_loopback
 from kata_cli.providers.listing import MAX_PAGES
 from kata_cli.providers.openai_request import is_strict, json_schema
+from servers.adapters import ADAPTERS, Adapter, asking, converse, finish
+from servers.vendor import Models, Seen, Status, VendorServer
 
 ANTHROPIC, RESPONSES, CHAT = ADAPTERS
 YES, NO = {"supported": True}, {"supported": False}

@@ -24,6 +24,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+
 from servers import wire
 from servers.behaviours import Behaviour, Models, Raw, Reply, Script, Seen, Status, redirect
 

@@ -58,7 +58,12 @@ def read_goal(text: str) -> Goal:
     sentences = [part.strip().rstrip(".;,:") for part in _SENTENCE_END.split(flat)]
     clauses = [clause for sentence in sentences if sentence for clause in _clauses(sentence)]
     title = shortened(clauses[0] if clauses else " ".join(flat.split()))
-    return Goal(" ".join(flat.split()), title[:1].upper() + title[1:], clauses[:MAX_CLAUSES], terms_of(text))
+    return Goal(
+        " ".join(flat.split()),
+        title[:1].upper() + title[1:],
+        (clauses or [text.strip()])[:MAX_CLAUSES],
+        terms_of(text),
+    )
 
 
 def terms_of(text: str) -> list[str]:

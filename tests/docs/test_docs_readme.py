@@ -1,0 +1,206 @@
+"""The README holds: its shell blocks run in order, its tables are those of the code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from docs.checkout import ROOT, Checkout
+from servers.vendor import Reply, VendorServer
+
+from kata_cli.config.setting import Setting
+from kata_cli.config.settings import SETTINGS
+from kata_cli.core.errors import MEANINGS, Exit
+from kata_cli.core.events import STORED_TYPES, ContentDelta
+
+README = (ROOT / "README.md").read_text()
+_BLOCK = re.compile(r"^```(\S*)([^\n]*)\n(.*?)^```$", re.M | re.S)
+_VARYING = (
+    (re.compile(r"\d{8}-\d{6}-[0-9a-z]{6}"), "RUN"),
+    (re.compile(r"\d+(\.\d+)?k?\b"), "N"),
+)
+
+
+class Block(msgspec.Struct, frozen=True):
+    """A fenced block: its language, the words after it, its text and the line it begins at."""
+
+    language: str
+    words: str
+    text: str
+    line: int
+
+
+def blocks(*languages: str) -> Iterator[Block]:
+    """The blocks of the README in some languages, in order."""
+    for match in _BLOCK.finditer(README):
+        if match[1] in languages:
+            yield Block(match[1], match[2].strip(), match[3], README.count("\n", 0, match.start()) + 1)
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the first table below a heading."""
+    section = README.partition(f"\n{heading}\n")[2]
+    lines = [line for line in section.split("\n\n#")[0].splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+def code(cell: str) -> list[str]:
+    """The words in backticks of a cell."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A clone of this repository with an empty home."""
+    return Checkout(tmp_path_factory.mktemp("readme"))
+
+
+@pytest.mark.parametrize("block", blocks("sh", "console"), ids=lambda block: f"line-{block.line}")
+def test_shell_block_runs(block: Block, checkout: Checkout) -> None:
+    """Each shell block works as it stands, and a console block prints what it shows."""
+    if block.language == "console":
+        shown = [line for line in block.text.splitlines() if not line.startswith("$ ")]
+        typed = [line[2:] for line in block.text.splitlines() if line.startswith("$ ")]
+        assert_shown(shown, checkout.bash("\n".join(typed)).output, checkout)
+    elif block.words == "native":
+        with VendorServer([Reply(text="It keeps records.")]) as server:
+            env = {"OPENAI_BASE_URL": server.openai_url}
+            done = checkout.bash(block.text, env=env)
+        assert done.code == 0, done.output
+        assert "It keeps records." in done.output
+        assert server.requests
+    else:
+        done = checkout.bash(block.text)
+        assert done.code == 0, done.output
+
+
+def assert_shown(shown: list[str], output: str, checkout: Checkout) -> None:
+    """Every line shown occurs in the output, in this order; figures, ids and homes may differ."""
+    left = iter([steady(line.replace(str(checkout.home), "~")) for line in output.splitlines()])
+    for line in shown:
+        if line != "…":
+            assert any(steady(line) == other for other in left), f"{line!r} is not in:\n{output}"
+
+
+def steady(line: str) -> str:
+    """A line without what differs from run to run."""
+    for pattern, name in _VARYING:
+        line = pattern.sub(name, line)
+    return line.strip()
+
+
+def test_every_shell_block_is_known() -> None:
+    """No block hides from the test above behind another name of a shell."""
+    assert {match[1] for match in _BLOCK.finditer(README)} <= {"sh", "console", "toml", "yaml", "markdown"}
+    assert len(list(blocks("sh", "console"))) >= 8
+
+
+def test_exit_codes_are_those_of_the_code() -> None:
+    """The table names every exit status with the failure codes that lead to it."""
+    told = {int(number): (name, set(code(codes))) for number, name, codes, _ in rows("## Exit codes")}
+    known = {
+        int(status): (status.name.lower(), {c for c, meaning in MEANINGS.items() if meaning.exit == status})
+        for status in Exit
+    }
+    assert told == known
+
+
+def test_events_are_those_of_the_code() -> None:
+    """The table of events lists every type there is."""
+    told = [name for row in rows("### Events") for name in code(row[0])]
+    assert sorted(told) == sorted({*STORED_TYPES, str(ContentDelta.__struct_config__.tag)})
+
+
+def test_settings_are_those_of_the_code() -> None:
+    """The table of settings lists each with its flags, default and what an untrusted project may do."""
+    told = {
+        code(key)[0]: (code(flags), default, trust)
+        for key, flags, default, trust, _ in rows("## Settings and trust")
+    }
+    known = {
+        setting.key: (list(setting.flags), shown(setting.default), trust_of(setting))
+        for setting in SETTINGS.values()
+    }
+    assert told == known
+
+
+def shown(default: object) -> str:
+    """A default as the table writes it."""
+    if default in (None, (), {}):
+        return ""
+    text = (
+        str(default).lower()
+        if isinstance(default, bool)
+        else f"{default:g}"
+        if isinstance(default, float)
+        else default
+    )
+    return f"`{text}`"
+
+
+def trust_of(setting: Setting[object]) -> str:
+    """What an untrusted project may do with a setting, as the table writes it."""
+    if setting.is_user_only:
+        return "own file only"
+    if not setting.is_trusted:
+        return "no"
+    if setting.trusted_choices:
+        return ", ".join(f"`{choice}`" for choice in setting.trusted_choices)
+    return "lower wins" if setting.lower_wins else "yes"
+
+
+def test_flags_and_commands_exist(checkout: Checkout) -> None:
+    """Every flag the README speaks of is in some help text, and every command has one."""
+    commands = [
+        "run",
+        "models list",
+        "auth status",
+        "sessions list",
+        "sessions show",
+        "config show",
+        "completion",
+    ]
+    commands += [f"workflows {name}" for name in ("list", "show", "check", "graph")]
+    helps = [checkout.bash(f"kata {command} --help") for command in ("", *commands)]
+    assert [done.code for done in helps] == [0] * len(helps)
+    known = set(re.findall(r"--[a-z][a-z-]+", "".join(done.output for done in helps)))
+    prose = re.sub(r"git log[^|]*\||--since", "", README)
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", prose)) <= known
+
+
+def test_workflows_named_exist(checkout: Checkout) -> None:
+    """Every workflow that a command of the README names can be run."""
+    named = set(re.findall(r"-w (\S+)", README)) - {"./my.toml"}
+    assert len(named) >= 5
+    for name in sorted(named):
+        done = checkout.bash(f"kata workflows check {name}")
+        assert done.code == 0, done.output
+
+
+def test_dependencies_are_those_of_the_package() -> None:
+    """The table gives a reason for each declared dependency and for nothing else."""
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = project["dependencies"] + project["optional-dependencies"]["dev"]
+    told = [row[0].split()[0] for row in rows("## Dependencies")]
+    assert sorted(told) == sorted(re.match(r"[\w-]+", text)[0] for text in declared)  # type: ignore[index]
+    locked = set(re.findall(r"^([\w-]+)==", (ROOT / "requirements.lock").read_text(), re.M))
+    assert set(told) <= locked
+
+
+def test_lock_names_no_place() -> None:
+    """The lock holds versions and hashes: no address and no path."""
+    lock = (ROOT / "requirements.lock").read_text()
+    assert not re.search(r"://|index|find-links|^\s*/|\.\./", lock, re.M)
+    assert lock.count("==") <= lock.count("--hash=sha256:")
+
+
+def test_documents_name_no_place() -> None:
+    """Nothing for readers carries a path of the machine it was written on."""
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("scripts/*"), *ROOT.glob("examples/**/*.toml")]:
+        found = re.findall(r"(?:^|[\s\"'(=])(/(?:home|root|tmp|work|Users)\b\S*)", path.read_text())
+        assert not found, f"{Path(path).name}: {found}"
