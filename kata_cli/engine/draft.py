@@ -49,7 +49,7 @@ def read_answer(task: Task, plan: Plan, text: str, *, is_final: bool) -> Reading
         return _read_draft(task, plan, text, is_final=is_final)
     if task.output == "json":
         return _read_json(text)
-    return Reading(output=text.strip())
+    return Reading(output=text)
 
 
 def repair_request(request: Request, answer: str, problems: list[str]) -> Request:

@@ -137,8 +137,13 @@ class Shell:
 
     def bash(self, script: str, **options: Any) -> Ended:
         """A script in bash, where `kata` is on the PATH and a pipe fails when any part of it does."""
-        env = {"PATH": f"{PROGRAM.parent}:{os.environ['PATH']}", **options.pop("env", {})}
+        env = {"PATH": self.path, **options.pop("env", {})}
         return self.run(["bash", "-o", "pipefail", "-c", script], env=env, **options)
+
+    @property
+    def path(self) -> str:
+        """A PATH on which `kata` is found."""
+        return f"{PROGRAM.parent}:{os.environ['PATH']}"
 
     def start(self, *args: str | Path, **options: Any) -> subprocess.Popen[bytes]:
         """`kata` in the background with pipes on both outputs, unless `options` say otherwise."""

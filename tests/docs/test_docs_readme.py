@@ -8,13 +8,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from docs.checkout import ROOT, Checkout
-from servers.vendor import Reply, VendorServer
 
+from docs.checkout import ROOT, Checkout
 from kata_cli.config.setting import Setting
 from kata_cli.config.settings import SETTINGS
 from kata_cli.core.errors import MEANINGS, Exit
 from kata_cli.core.events import STORED_TYPES, ContentDelta
+from servers.vendor import Reply, VendorServer
 
 README = (ROOT / "README.md").read_text()
 _BLOCK = re.compile(r"^```(\S*)([^\n]*)\n(.*?)^```$", re.M | re.S)
@@ -44,7 +44,7 @@ def rows(heading: str) -> list[list[str]]:
     """The cells of the first table below a heading."""
     section = README.partition(f"\n{heading}\n")[2]
     lines = [line for line in section.split("\n\n#")[0].splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
 def code(cell: str) -> list[str]:
@@ -58,7 +58,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     return Checkout(tmp_path_factory.mktemp("readme"))
 
 
-@pytest.mark.parametrize("block", blocks("sh", "console"), ids=lambda block: f"line-{block.line}")
+@pytest.mark.parametrize("block", list(blocks("sh", "console")), ids=lambda block: f"line-{block.line}")
 def test_shell_block_runs(block: Block, checkout: Checkout) -> None:
     """Each shell block works as it stands, and a console block prints what it shows."""
     if block.language == "console":
@@ -173,7 +173,7 @@ def test_flags_and_commands_exist(checkout: Checkout) -> None:
 
 def test_workflows_named_exist(checkout: Checkout) -> None:
     """Every workflow that a command of the README names can be run."""
-    named = set(re.findall(r"-w (\S+)", README)) - {"./my.toml"}
+    named = set(re.findall(r"-w ([\w./-]+)", README)) - {"./my.toml"}
     assert len(named) >= 5
     for name in sorted(named):
         done = checkout.bash(f"kata workflows check {name}")

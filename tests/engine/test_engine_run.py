@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import aclosing
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plans import ScriptedProvider, plan, task
+from plans import Answer, ScriptedProvider, plan, task
 
 from kata_cli.core import loop
 from kata_cli.core.errors import Failure
@@ -140,7 +141,9 @@ def test_a_stop_cancels_in_plan_order_and_each_task_says_so() -> None:
 
 def test_an_empty_answer_is_asked_for_once_more() -> None:
     """One repair round: the second answer counts, and the first attempt is on record as failed."""
-    answers = iter([Failure(code="invalid_output", message="the answer is empty"), "now there is one"])
+    answers: Iterator[Answer] = iter(
+        [Failure(code="invalid_output", message="the answer is empty"), "now there is one"]
+    )
     events = events_of(plan(task("a")), ScriptedProvider(lambda _: next(answers)))
     assert ends(events)["a"].output == "now there is one"
     assert [event.failure.code for event in events if isinstance(event, AttemptFailed)] == ["invalid_output"]

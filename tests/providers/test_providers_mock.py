@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -168,12 +169,12 @@ def test_the_reviewer_names_place_and_rule() -> None:
     assert "code changes and no test does" in answer
 
 
-def answers(scenario: Scenario, times: int = 1, **fields: object) -> list[list[Event]]:
+def answers(scenario: Scenario, times: int = 1, **fields: Any) -> list[list[Event]]:
     """What a provider yields for the same request, `times` times, on virtual time."""
 
     async def ask() -> list[list[Event]]:
         provider = MockProvider(registry.MOCK, Credential(), Timeouts(idle_s=3.0), scenario)
-        return [[event async for event in provider.stream(request(**fields))] for _ in range(times)]  # type: ignore[arg-type]
+        return [[event async for event in provider.stream(request(**fields))] for _ in range(times)]
 
     return loop.run(ask(), is_virtual=True)
 
@@ -211,8 +212,8 @@ def test_truncated_and_bad_schema_are_answers() -> None:
     cut = answers(Scenario(faults=[Fault(kind="truncated")]))[0][-1]
     assert isinstance(cut, ReplyFinished)
     assert cut.reply.stop == "length"
-    fields = {"schema": ANSWER_SCHEMA, "schema_name": ANSWER_SCHEMA_NAME}
-    bad = answers(Scenario(faults=[Fault(kind="bad_schema")]), **fields)[0][-1]
+    fields: dict[str, Any] = {"schema": ANSWER_SCHEMA, "schema_name": ANSWER_SCHEMA_NAME}
+    bad = answers(Scenario(faults=[Fault(kind="bad_schema")]), 1, **fields)[0][-1]
     assert isinstance(bad, ReplyFinished)
     with pytest.raises(ValueError, match="Expecting"):
         json.loads(bad.reply.text)

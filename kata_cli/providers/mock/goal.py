@@ -54,16 +54,12 @@ class Goal(msgspec.Struct, frozen=True):
 
 def read_goal(text: str) -> Goal:
     """Take a goal apart."""
-    flat = _BULLET.sub("", text).strip()
-    sentences = [part.strip().rstrip(".;,:") for part in _SENTENCE_END.split(flat)]
-    clauses = [clause for sentence in sentences if sentence for clause in _clauses(sentence)]
-    title = shortened(clauses[0] if clauses else " ".join(flat.split()))
-    return Goal(
-        " ".join(flat.split()),
-        title[:1].upper() + title[1:],
-        (clauses or [text.strip()])[:MAX_CLAUSES],
-        terms_of(text),
-    )
+    bare = _BULLET.sub("", text).strip()
+    flat = " ".join(bare.split())
+    sentences = [part.strip().rstrip(".;,:") for part in _SENTENCE_END.split(bare)]
+    clauses = [clause for sentence in sentences if sentence for clause in _clauses(sentence)] or [flat]
+    title = shortened(clauses[0])
+    return Goal(flat, title[:1].upper() + title[1:], clauses[:MAX_CLAUSES], terms_of(text))
 
 
 def terms_of(text: str) -> list[str]:
