@@ -18,6 +18,7 @@ from kata_cli.core.text import neutral
 from kata_cli.engine.delegate import build_request
 from kata_cli.engine.plan import Plan
 from kata_cli.output.figures import count, plural
+from kata_cli.output.lines import key_phrase
 from kata_cli.output.machine import encode
 from kata_cli.providers.service import Choice
 from kata_cli.workflows.model import Task
@@ -113,7 +114,7 @@ def _dry_run(prepared: Prepared, main: Choice, context: ContextGathered, tasks: 
 def _text(told: DryRun, plan: Plan) -> str:
     files = plural(len(told.context_files), "file")
     parts = [
-        f"{told.runtime_mode} {told.model} · key {told.key_source}"
+        f"{told.runtime_mode} {told.model} · {key_phrase(told.key_source)}"
         + (f" · {told.host}" if told.host else ""),
         f"context {files}, {count(told.context_tokens)} tokens",
         *(f"  {path}" for path in told.context_files),

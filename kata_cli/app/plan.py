@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kata_cli.app.prepare import Prepared
 from kata_cli.context.query import ContextQuery, Limits
-from kata_cli.core.clock import derived_suffix, random_suffix, run_id
+from kata_cli.core.clock import derived_suffix, run_id, timed_suffix
 from kata_cli.core.duration import parse_duration
 from kata_cli.core.messages import ModelRef
 from kata_cli.engine.plan import Plan
@@ -80,7 +80,8 @@ def context_query(prepared: Prepared) -> ContextQuery:
 def new_run_id(prepared: Prepared, main: Choice) -> str:
     """A fresh id; where time is fixed, one that follows from the inputs alone."""
     if prepared.epoch_s is None:
-        return run_id(prepared.clock.time(), random_suffix())
+        now_s = prepared.clock.time()
+        return run_id(now_s, timed_suffix(now_s))
     inputs = [
         prepared.inputs.goal,
         prepared.inputs.stdin_text,

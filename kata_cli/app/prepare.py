@@ -43,6 +43,11 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     epoch_s: int | None
 
     @property
+    def is_fixed(self) -> bool:
+        """Whether nothing of the run may depend on time or chance."""
+        return self.epoch_s is not None
+
+    @property
     def clock(self) -> Clock:
         return SystemClock() if self.epoch_s is None else FixedClock(self.epoch_s)
 

@@ -17,6 +17,7 @@ from kata_cli.core.errors import Failure, KataError
 from kata_cli.core.events import ContentDelta, Event, ResultInfo
 from kata_cli.core.ports import Clock
 from kata_cli.core.stop import Stop
+from kata_cli.core.text import neutral
 from kata_cli.output.machine import ResultBody
 from kata_cli.store.runs import RunDir
 from kata_cli.workflows.model import Result
@@ -97,6 +98,11 @@ class Runtime:
         refused = await self._outlet.close(body, self.recorder.record, self._headline(body) if body else "")
         self._run_dir.close()
         return failure or (self.stop.failure if self.recorder.is_broken else None) or refused
+
+    def say(self, text: str) -> None:
+        """Some lines on the screen, made safe to show."""
+        for line in neutral(text).splitlines():
+            self._outlet.screen.say(line)
 
     def finish_now(self, failure: Failure) -> None:
         """The watchdog's end: record the interruption and nothing else."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 from typing import Annotated
 
 import typer
@@ -57,7 +58,21 @@ _register()
 def run_and_exit(argv: list[str]) -> None:
     """Run a command line and end the process."""
     shell.fill_closed_descriptors()
+    _catch_interrupts()
     shell.end(shell.close(run_command(argv)))
+
+
+class _Interrupted(BaseException):
+    """Ctrl-C outside a run. The framework would turn a `KeyboardInterrupt` into a silent 130."""
+
+
+def _catch_interrupts() -> None:
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise _Interrupted
 
 
 def run_command(argv: list[str]) -> int:
@@ -75,7 +90,7 @@ def run_command(argv: list[str]) -> int:
         return _refuse(error.failure, argv)
     except TyperException as error:
         return _refuse(_usage_failure(error), argv)
-    except (KeyboardInterrupt, typer.Abort):
+    except _Interrupted:
         return _refuse(Failure(code="interrupted", message="stopped by SIGINT", exit_code=Exit.INT), argv)
     except Exception as error:
         return _refuse(_bug(error, argv), argv)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from kata_cli.app.opening import Streams
 from kata_cli.app.options import RunOptions
 from kata_cli.app.prepare import Prepared, in_ci, prepare, resolved_settings
-from kata_cli.app.run import Streams, execute
+from kata_cli.app.run import execute
 from kata_cli.cli import shell
 from kata_cli.core import loop
 from kata_cli.core.errors import Exit, Failure, KataError
@@ -40,11 +41,10 @@ def _preview(prepared: Prepared) -> int:
 
 
 def _do(prepared: Prepared) -> Failure | None:
-    is_fixed = prepared.epoch_s is not None
-    if is_fixed:
+    if prepared.is_fixed:
         shell.stdout, shell.stderr = Writer(1, is_inline=True), Writer(2, is_inline=True)
     streams = Streams(shell.stdout, _screen(prepared))
-    return loop.run(execute(prepared, os.environ, streams), is_virtual=is_fixed)
+    return loop.run(execute(prepared, os.environ, streams), is_virtual=prepared.is_fixed)
 
 
 def _screen(prepared: Prepared) -> Screen:

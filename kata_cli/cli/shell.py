@@ -9,6 +9,8 @@ from kata_cli.core.text import neutral, one_line
 from kata_cli.output.console import Writer
 
 LINE_CHARS = 4000
+STOPPED = (Exit.DEADLINE, Exit.HUP, Exit.INT, Exit.TERM)
+STOPPED_FLUSH_S = 0.5
 
 stdout = Writer(1)
 stderr = Writer(2)
@@ -65,12 +67,15 @@ def tell(failure: Failure, *, as_json: bool, runtime_mode: str | None = None) ->
 
 
 def close(code: int) -> int:
-    """Wait until everything is written. The exit status, which is io when stdout refused."""
-    stdout.flush()
+    """Wait until everything is written. The exit status, which is io when stdout refused.
+
+    A command that was stopped does not wait for a reader who may never come.
+    """
+    stdout.flush(STOPPED_FLUSH_S if code in STOPPED else None)
     if stdout.error is not None and code == Exit.OK:
         tell(Failure(code="io", message=f"cannot write to stdout: {stdout.error.strerror}"), as_json=False)
         code = Exit.IO
-    stderr.flush()
+    stderr.flush(STOPPED_FLUSH_S if code in STOPPED else None)
     return int(code)
 
 

@@ -53,6 +53,13 @@ def random_suffix(length: int = 6) -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
+def timed_suffix(epoch_s: float) -> str:
+    """A suffix that sorts by the millisecond, so that of two runs in one second the later one is `last`."""
+    millisecond = int(epoch_s * 1000) % 1000
+    first, second = divmod(millisecond, len(ALPHABET))
+    return ALPHABET[first] + ALPHABET[second] + random_suffix(4)
+
+
 def derived_suffix(digest: bytes, length: int = 6) -> str:
     """The same kind of suffix, derived from a digest."""
     number = int.from_bytes(digest, "big")

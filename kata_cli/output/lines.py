@@ -12,13 +12,17 @@ WIDTH = 400
 
 def header(record: RunRecord) -> str:
     """First line of a run: mode, model, key source, context and host."""
-    key = record.key_source
-    parts = [f"{record.runtime_mode} {record.model}", key if key.startswith("no") else f"key {key}"]
+    parts = [f"{record.runtime_mode} {record.model}", key_phrase(record.key_source)]
     context = record.context
     if context is not None:
         parts.append(f"context {plural(len(context.files), 'file')}, {count(context.tokens)} tokens")
     parts.append(record.host)
     return " · ".join(part for part in parts if part)
+
+
+def key_phrase(source: str) -> str:
+    """Where the key comes from; a source that says there is none stands for itself."""
+    return source if source.startswith("no ") else f"key {source}"
 
 
 def task_line(task: TaskRecord) -> str:

@@ -146,10 +146,15 @@ class Shell:
         return f"{PROGRAM.parent}:{os.environ['PATH']}"
 
     def start(self, *args: str | Path, **options: Any) -> subprocess.Popen[bytes]:
-        """`kata` in the background with pipes on both outputs, unless `options` say otherwise."""
+        """`kata` in the background with pipes on both outputs, unless `options` say otherwise.
+
+        Nothing is buffered here: what a test reads line by line is not read ahead of `finish`.
+        """
         env = self.env(options.pop("env", None))
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen([PROGRAM, *args], env=env, cwd=self.project, **{**streams, **options})
+        return subprocess.Popen(
+            [PROGRAM, *args], env=env, cwd=self.project, bufsize=0, **{**streams, **options}
+        )
 
     @property
     def runs(self) -> list[Path]:

@@ -81,7 +81,7 @@ def review(material: Material) -> str:
     listed = [f"- **{r.rank}** `{r.place}`: {r.problem}; {r.advice}." for r in remarks[:MAX_FINDINGS]]
     if len(remarks) > MAX_FINDINGS:
         listed.append(f"- and {len(remarks) - MAX_FINDINGS} more of the same kinds")
-    return f"## Findings in {len(lines)} lines\n\n" + "\n".join(listed)
+    return f"## Findings, {len(lines)} lines read\n\n" + "\n".join(listed)
 
 
 def added_lines(text: str) -> dict[str, int]:
