@@ -21,16 +21,23 @@ SLUG_CHARS = 48
 def choose_models(
     prepared: Prepared, service: ProviderService, *, needs_key: bool
 ) -> tuple[Choice, dict[str, ModelRef]]:
-    """The run's own model and that of every task. Raises `KataError` when one cannot be used."""
+    """The run's own model and that of every task. Raises `KataError` when one cannot be used.
+
+    A task's bare model id belongs to the run's provider; one with a slash names its own. A fallback needs no
+    key yet: if it has none when its turn comes, that attempt is recorded as failed.
+    """
     settings = prepared.resolved.settings
+    for fallback in settings.fallback:
+        service.choose(None, fallback, needs_key=False)
     main = service.choose(settings.provider, settings.model, needs_key=needs_key)
     models = {}
     for task in prepared.found.workflow.tasks:
         fields = prepared.found.workflow.fields_of(task)
-        if fields["provider"] or fields["model"]:
-            models[task.id] = service.choose(fields["provider"], fields["model"], needs_key=needs_key).model
-        else:
-            models[task.id] = main.model
+        provider, model = fields["provider"], fields["model"]
+        if provider is None and model is not None and "/" not in model:
+            provider = main.model.provider
+        is_own = provider is not None or model is not None
+        models[task.id] = service.choose(provider, model, needs_key=needs_key).model if is_own else main.model
     return main, models
 
 
