@@ -1,5 +1,6 @@
 """The entry point of `kata` and `python -m kata_cli`. `--version` is answered before anything is imported."""
 
+import gc
 import os
 import sys
 
@@ -15,6 +16,8 @@ def main() -> None:
             pass  # the long way tells what is wrong with stdout
         else:
             return
+    # Until a run begins (`core.loop`) there is nothing but imports, and no garbage worth a look.
+    gc.disable()
     from kata_cli.cli.main import run_and_exit
 
     run_and_exit(sys.argv[1:])

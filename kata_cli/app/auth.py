@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from kata_cli.app.options import Common
+from kata_cli.app.place import working_directory
 from kata_cli.app.prepare import open_service, resolved_settings
 from kata_cli.config.credentials import CredentialFinder, CredentialStatus
 from kata_cli.core import loop
@@ -43,7 +44,7 @@ class AuthReport(msgspec.Struct, kw_only=True):
 def auth_report(options: Common, *, is_checked: bool) -> tuple[AuthReport, Failure | None]:
     """The report, and why a run could not start now, if so. `is_checked` makes one free call."""
     env = os.environ
-    resolved = resolved_settings(options, env, Path.cwd())
+    resolved = resolved_settings(options, env, working_directory())
     key_file = Path(options.api_key_file) if options.api_key_file else None
     finder = CredentialFinder(env, resolved.paths, resolved, key_file)
     service = open_service(

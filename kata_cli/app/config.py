@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from kata_cli.app.options import Common
+from kata_cli.app.place import working_directory
 from kata_cli.app.prepare import resolved_settings
 from kata_cli.config.resolve import Row, describe
 
@@ -15,5 +15,5 @@ def show_config(
 ) -> tuple[list[Row], list[str]]:
     """All settings with their origins, and the warnings of reading them. Raises `KataError`."""
     options = Common(profile=profile, is_isolated=is_isolated, trusts_project=trusts_project)
-    resolved = resolved_settings(options, os.environ, Path.cwd())
+    resolved = resolved_settings(options, os.environ, working_directory())
     return describe(resolved), resolved.warnings

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from kata_cli.app.options import Common
+from kata_cli.app.place import working_directory
 from kata_cli.app.prepare import open_service, resolved_settings
 from kata_cli.core import loop
 from kata_cli.core.clock import SystemClock, parse_stamp
@@ -33,7 +34,7 @@ class Listing(msgspec.Struct, kw_only=True):
 def list_models(options: Common, *, is_refreshed: bool) -> Listing:
     """The models of the provider that a run would ask. Raises `KataError`."""
     env = os.environ
-    resolved = resolved_settings(options, env, Path.cwd())
+    resolved = resolved_settings(options, env, working_directory())
     service = open_service(
         resolved, env, clock=SystemClock(), on_secret=lambda secret: None, api_key_file=options.api_key_file
     )

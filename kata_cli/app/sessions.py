@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from kata_cli.app.options import Common
+from kata_cli.app.place import working_directory
 from kata_cli.app.prepare import resolved_settings
 from kata_cli.config.resolve import Resolved
 from kata_cli.core.errors import KataError
@@ -49,7 +50,7 @@ def list_runs(options: Common, *, limit: int, offset: int, status: str | None, i
     """Runs newest first, of this project unless `is_all`. Raises `KataError`."""
     if status is not None and status not in STATES:
         raise KataError("usage", f"--status: expected one of {', '.join(STATES)}, got {status!r}")
-    resolved = resolved_settings(options, os.environ, Path.cwd())
+    resolved = resolved_settings(options, os.environ, working_directory())
     store = RunStore(resolved.paths.state)
     project = None if is_all else str(resolved.project_root)
     rows: list[RunRow] = []
@@ -118,7 +119,7 @@ def _lines(path: Path) -> list[bytes]:
 
 
 def _resolved_run(options: Common, name: str) -> tuple[RunStore, str]:
-    resolved: Resolved = resolved_settings(options, os.environ, Path.cwd())
+    resolved: Resolved = resolved_settings(options, os.environ, working_directory())
     store = RunStore(resolved.paths.state)
     return store, store.resolve(name, project=str(resolved.project_root))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from kata_cli.core.errors import KataError
 from kata_cli.core.text import near
 
 SHELLS = ("bash", "zsh", "fish")
+VARIABLE = "_KATA_COMPLETE"
 
 Shell = Annotated[str, typer.Argument(help="bash, zsh or fish.", metavar="SHELL", show_default=False)]
 
@@ -27,4 +29,12 @@ def script(name: str) -> str:
     if name not in SHELLS:
         known = f"kata completion {'|'.join(SHELLS)}"
         raise KataError("usage", f"no completion for {name!r}", near(name, SHELLS) or known)
-    return str(get_completion_script(prog_name="kata", complete_var="_KATA_COMPLETE", shell=name)) + "\n"
+    return str(get_completion_script(prog_name="kata", complete_var=VARIABLE, shell=name)) + "\n"
+
+
+def prepare_completion(env: Mapping[str, str]) -> None:
+    """Teach the framework to answer a shell that asks; it does so by itself only with its own options."""
+    if VARIABLE in env:
+        from typer.completion import completion_init
+
+        completion_init()

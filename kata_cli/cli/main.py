@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 
 from kata_cli import __version__
 from kata_cli.cli import shell
+from kata_cli.cli.completion import prepare_completion
 from kata_cli.cli.groups import CONTEXT, KataCommand, RootGroup
 from kata_cli.core.errors import Exit, Failure, KataError
 
@@ -80,6 +81,7 @@ def run_command(argv: list[str]) -> int:
     framework = io.StringIO()
     try:
         _check_encoding(argv)
+        prepare_completion(os.environ)
         with contextlib.redirect_stdout(framework):
             return int(app(args=argv, prog_name="kata", standalone_mode=False) or Exit.OK)
     except SystemExit as answered:  # completion ends like this

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from kata_cli.app.opening import Streams
 from kata_cli.app.options import RunOptions
+from kata_cli.app.place import working_directory
 from kata_cli.app.prepare import Prepared, in_ci, prepare, resolved_settings
 from kata_cli.app.run import execute
 from kata_cli.cli import shell
@@ -18,10 +18,10 @@ from kata_cli.output.screen import Log, Quiet, Screen
 
 def start(options: RunOptions) -> int:
     """Prepare and do one run. The exit status. Raises `shell.Refused`, which knows the runtime mode."""
-    resolved = resolved_settings(options, os.environ, Path.cwd())
+    resolved = resolved_settings(options, os.environ, working_directory())
     mode = resolved.settings.runtime_mode
     try:
-        prepared = prepare(options, resolved, os.environ, Path.cwd(), shell.say)
+        prepared = prepare(options, resolved, os.environ, working_directory(), shell.say)
         if options.is_dry_run:
             return _preview(prepared)
         failure = _do(prepared)

@@ -27,15 +27,16 @@ class Refused(KataError):
 
 
 def fill_closed_descriptors() -> None:
-    """Put a file that refuses behind every standard descriptor the caller has closed.
+    """Put an empty stdin, or an output that refuses, behind each standard descriptor the caller has closed.
 
     Without it the next file to be opened, the journal perhaps, would become stdout.
     """
-    for fd, refusing in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
+    for fd in (0, 1, 2):
         try:
             os.fstat(fd)
         except OSError:
-            os.open(os.devnull, refusing)  # takes the lowest number that is free: this one
+            # Takes the lowest number that is free: this one. Writing to it is refused.
+            os.open(os.devnull, os.O_RDONLY)
 
 
 def say(line: str) -> None:

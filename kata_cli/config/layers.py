@@ -111,7 +111,8 @@ def _from_shell(setting: Setting[Any], raw: Any, source: str) -> Any:
             return values.from_text(setting, raw)
         return values.check(setting, raw)
     except ValueError as error:
-        raise KataError("usage", f"{source}: {error}", "kata config show") from None
+        hint = "kata run --help" if source.startswith("-") else "kata config show"
+        raise KataError("usage", f"{source}: {error}", hint) from None
 
 
 def _from_toml(setting: Setting[Any], file: toml.File, key: str, raw: Any) -> Any:

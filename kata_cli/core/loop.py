@@ -7,6 +7,8 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from kata_cli.core import collector
+
 T = TypeVar("T")
 
 
@@ -40,6 +42,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 def run(main: Coroutine[Any, Any, T], *, is_virtual: bool = False) -> T:
     """Run `main` to its end, on virtual time if asked; like `asyncio.run` it cancels what is left."""
+    collector.resume()
     factory = VirtualLoop if is_virtual else asyncio.SelectorEventLoop
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(main)

@@ -6,6 +6,7 @@ result document all read this record.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -103,7 +104,7 @@ class Finding(msgspec.Struct, kw_only=True):
     fix: str = ""
 
 
-class RunRecord(msgspec.Struct, kw_only=True):
+class RunRecord(msgspec.Struct, kw_only=True, dict=True):
     """One run (`kata.run/v1`), rebuilt from its journal at any time."""
 
     schema: str = "kata.run/v1"
@@ -137,12 +138,15 @@ class RunRecord(msgspec.Struct, kw_only=True):
 
     def task(self, task_id: str) -> TaskRecord:
         """The record of a task, made when the plan did not name it."""
-        for task in self.tasks:
-            if task.id == task_id:
-                return task
-        task = TaskRecord(id=task_id)
-        self.tasks.append(task)
+        task = self._tasks_by_id.get(task_id)
+        if task is None:
+            task = self._tasks_by_id[task_id] = TaskRecord(id=task_id)
+            self.tasks.append(task)
         return task
+
+    @cached_property
+    def _tasks_by_id(self) -> dict[str, TaskRecord]:
+        return {task.id: task for task in self.tasks}
 
     def move(self, state: RunState, at: str) -> str | None:
         """Enter a state; repeating one only moves `updated_at`. Returns why, if the move is refused."""

@@ -135,6 +135,7 @@ _FORMS = {
     for number, form in enumerate((*_provider_forms(), *_private_key_forms(), *_assigned_forms()))
 }
 _FIRST_WORDS = tuple({word.lower(): None for form in _FORMS.values() for word in form.lead[0].choices})
+_MAX_WORD_CHARS = max(map(len, _FIRST_WORDS))
 
 
 class _Compiled(NamedTuple):
@@ -180,6 +181,9 @@ class UsualForms:
     def unfinished(self, text: str, position: int) -> int:
         """Where something starts that more text may turn into a match; the text's length if nowhere."""
         start = max(position, len(text) - _MAX_UNFINISHED_CHARS)
+        if not self.may_match(text[start:]):
+            # Only the beginning of a first word can be unfinished then; the look is ten times shorter.
+            start = max(position, len(text) - _MAX_WORD_CHARS)
         found = _compiled().unfinished.search(text, start)
         return found.start() if found else len(text)
 

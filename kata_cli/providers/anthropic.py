@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from kata_cli.core import collector
 from kata_cli.core.events import Event
 from kata_cli.core.messages import ModelInfo, Request, StopCause, Usage
 from kata_cli.core.ports import Credential, Endpoint, Timeouts
@@ -183,7 +184,8 @@ def _note_usage(usage: _Usage | None, answer: Answer) -> None:
 
 
 def _connect(endpoint: Endpoint, credential: Credential, http: httpx2.AsyncClient) -> Connection:
-    import anthropic
+    with collector.paused():
+        import anthropic
 
     # Explicit credentials keep the SDK from looking for its own in the environment and in profile files.
     is_token = credential.kind == "token"

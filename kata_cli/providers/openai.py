@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from kata_cli.core import collector
 from kata_cli.core.events import Event
 from kata_cli.core.messages import ModelInfo, Request
 from kata_cli.core.ports import Credential, Endpoint, Timeouts
@@ -68,7 +69,8 @@ def _date(created_s: float | None) -> str | None:
 
 
 def _connect(endpoint: Endpoint, credential: Credential, http: httpx2.AsyncClient) -> Connection:
-    import openai
+    with collector.paused():
+        import openai
 
     sdk = openai.AsyncOpenAI(
         # Not empty, or the SDK looks for a key in the environment; this word is never sent.

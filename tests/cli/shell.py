@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 PROGRAM = Path(sys.executable).parent / "kata"
-TIMEOUT_S = 60.0
+TIMEOUT_S = 20.0
 EPOCH = {"SOURCE_DATE_EPOCH": "1700000000"}  # virtual time: waits and retries cost nothing
 MOCK = ("run", "--mode", "mock", "--no-stdin")
 QUICK = (*MOCK, "-w", "quick", "Make save atomic")

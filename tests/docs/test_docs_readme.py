@@ -92,6 +92,26 @@ def steady(line: str) -> str:
     return line.strip()
 
 
+@pytest.mark.parametrize(
+    ("begins", "command"),
+    [
+        ("schema", "kata workflows check ./block.toml"),
+        ("provider", "kata config show"),
+        ("latency_ms", "kata run --mode mock --no-context -w ask --scenario ./block.toml Why"),
+    ],
+)
+def test_toml_block_is_accepted(begins: str, command: str, checkout: Checkout) -> None:
+    """The workflow, the config and the scenario that the README shows are read without a complaint."""
+    [text] = [block.text for block in blocks("toml") if block.text.startswith(begins)]
+    folder = checkout.home / "config" / "kata"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.toml").write_text(text if begins == "provider" else "")
+    (checkout.path / "block.toml").write_text(text)
+    done = checkout.bash(command, env={"XDG_CONFIG_HOME": str(folder.parent)})
+    assert done.code == 0, done.output
+    assert begins != "provider" or "llama3.3" in done.output
+
+
 def test_every_shell_block_is_known() -> None:
     """No block hides from the test above behind another name of a shell."""
     assert {match[1] for match in _BLOCK.finditer(README)} <= {"sh", "console", "toml", "yaml", "markdown"}
@@ -204,3 +224,11 @@ def test_documents_name_no_place() -> None:
     for path in [*ROOT.glob("*.md"), *ROOT.glob("scripts/*"), *ROOT.glob("examples/**/*.toml")]:
         found = re.findall(r"(?:^|[\s\"'(=])(/(?:home|root|tmp|work|Users)\b\S*)", path.read_text())
         assert not found, f"{Path(path).name}: {found}"
+
+
+def test_contributing_names_what_exists() -> None:
+    """Every path that CONTRIBUTING.md speaks of is there."""
+    words = code(_BLOCK.sub("", (ROOT / "CONTRIBUTING.md").read_text()))
+    paths = [word for word in words if re.fullmatch(r"[\w.]+/[\w./]*", word)]
+    assert len(paths) > 15
+    assert not [path for path in paths if not ((ROOT / path).exists() or (ROOT / "kata_cli" / path).exists())]
