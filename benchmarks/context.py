@@ -2,13 +2,15 @@
 
     python benchmarks/context.py [--files 50000] [--rounds 3]
 
-Times are medians. Cold: no index; warm: a different goal, and 10 files changed since. The tree is made of
-words with Zipf frequencies, about 6 kB a file.
+Times are medians; CPU is that of the process and its children, for a machine where others are at work too.
+Cold: no index; warm: a different goal, and 10 files changed since. The tree is made of words with Zipf
+frequencies, about 6 kB a file.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import shutil
 import statistics
@@ -17,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from kata_cli.context.gather import gather
 from kata_cli.context.query import ContextQuery
@@ -25,6 +28,13 @@ COLD_GOAL = "repair kentolin and mildexra when the sorvaken is empty"
 WARM_GOAL = "let panrake refuse a tokenvor without gridexmo"
 SYLLABLES = "ra ken to mil sor ba dex lin pa que vor stan gri mo fle tu va ke".split()  # noqa: SIM905
 CHANGED_FILES = 10
+
+
+class Taken(NamedTuple):
+    """What one action takes."""
+
+    wall_s: float
+    cpu_s: float
 
 
 def main() -> None:
@@ -69,14 +79,15 @@ def measure(root: Path, cache: Path, rounds: int) -> None:
     cold = median(lambda: ask(root, cache, COLD_GOAL), rounds, before=lambda: shutil.rmtree(cache, True))
     status = median(lambda: git(root, "status"), rounds)
     warm = median(lambda: ask(root, cache, WARM_GOAL), rounds, before=lambda: change(root))
-    print(f"{'what':<42}{'floor s':>9}{'figure s':>10}{'ratio':>7}{'goal':>7}")
+    print(f"{'what':<42}{'floor s':>9}{'figure s':>10}{'ratio':>7}{'goal':>7}{'CPU ratio':>11}")
     line("cold / git grep -c WORD", grep, cold, 3)
     line("cold / git grep -c -i -e each goal word", grep_goal, cold, 3)
     line(f"warm, {CHANGED_FILES} files changed / git status", status, warm, 2)
 
 
-def line(name: str, floor_s: float, figure_s: float, goal: float) -> None:
-    print(f"{name:<42}{floor_s:>9.2f}{figure_s:>10.2f}{figure_s / floor_s:>7.1f}{'<= ' + str(goal):>7}")
+def line(name: str, floor: Taken, figure: Taken, goal: float) -> None:
+    ratios = f"{figure.wall_s / floor.wall_s:>7.1f}{'<= ' + str(goal):>7}{figure.cpu_s / floor.cpu_s:>11.1f}"
+    print(f"{name:<42}{floor.wall_s:>9.2f}{figure.wall_s:>10.2f}{ratios}")
 
 
 def words_of(goal: str) -> list[str]:
@@ -98,15 +109,21 @@ def git(root: Path, *arguments: str) -> None:
     subprocess.run(["git", "-C", str(root), *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
-def median(action: Callable[[], None], rounds: int, before: Callable[[], None] = lambda: None) -> float:
-    """Median seconds of some rounds, after one that is not counted."""
+def median(action: Callable[[], None], rounds: int, before: Callable[[], None] = lambda: None) -> Taken:
+    """The medians of some rounds, after one that is not counted."""
     taken = []
     for _ in range(rounds + 1):
         before()
-        start = time.perf_counter()
+        start = now()
         action()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken[1:])
+        end = now()
+        taken.append(Taken(end.wall_s - start.wall_s, end.cpu_s - start.cpu_s))
+    walls, cpus = zip(*taken[1:], strict=True)
+    return Taken(statistics.median(walls), statistics.median(cpus))
+
+
+def now() -> Taken:
+    return Taken(time.perf_counter(), sum(os.times()[:4]))
 
 
 if __name__ == "__main__":

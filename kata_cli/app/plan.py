@@ -74,7 +74,7 @@ def context_query(prepared: Prepared) -> ContextQuery:
         exclude=settings.context_exclude + _own_output(prepared, root),
     )
     return ContextQuery(
-        goal=prepared.inputs.goal,
+        goal=" ".join([prepared.inputs.goal, *prepared.vars.values()]),
         cwd=prepared.cwd,
         root=root,
         files=options.files,

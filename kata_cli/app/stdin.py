@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import stat
-import time
 from collections.abc import Callable
 from typing import Literal
 
@@ -37,7 +36,8 @@ def source_of(fd: int) -> Source:
 def read_text(fd: int, *, wait_s: float | None, say: Callable[[str], None]) -> str:
     """All of stdin as text.
 
-    `wait_s` bounds every silence, None waits for ever. Raises `KataError` usage when it passes, when there
+    `wait_s` bounds the silence before the first byte, None waits for ever; what has begun is read to its
+    end, however slow a build at the other end may be. Raises `KataError` usage when it passes, when there
     are more than 10 MB, or when the bytes are not UTF-8 text.
     """
     data = _read_bytes(fd, wait_s, say)
@@ -55,10 +55,8 @@ def read_text(fd: int, *, wait_s: float | None, say: Callable[[str], None]) -> s
 
 def _read_bytes(fd: int, wait_s: float | None, say: Callable[[str], None]) -> bytes:
     data = bytearray()
-    while _await_byte(fd, wait_s, say, is_first=not data):
-        chunk = _read_chunk(fd)
-        if not chunk:
-            break
+    _await_first_byte(fd, wait_s, say)
+    while chunk := _read_chunk(fd):
         data += chunk
         if len(data) > MAX_BYTES:
             raise KataError(
@@ -67,18 +65,14 @@ def _read_bytes(fd: int, wait_s: float | None, say: Callable[[str], None]) -> by
     return bytes(data)
 
 
-def _await_byte(fd: int, wait_s: float | None, say: Callable[[str], None], *, is_first: bool) -> bool:
-    """Wait until a byte or the end is there."""
-    started_s = time.monotonic()
+def _await_first_byte(fd: int, wait_s: float | None, say: Callable[[str], None]) -> None:
+    """Wait until a byte or the end is there. Raises `KataError` usage when neither comes."""
     notice_s = NOTICE_S if wait_s is None else min(NOTICE_S, wait_s)
     if _is_readable(fd, notice_s):
-        return True
-    if is_first:
-        say("waiting for stdin (--no-stdin to go on without it)")
-    while wait_s is None or time.monotonic() - started_s < wait_s:
-        left_s = 60.0 if wait_s is None else wait_s - (time.monotonic() - started_s)
-        if _is_readable(fd, max(0.0, left_s)):
-            return True
+        return
+    say("waiting for stdin (--no-stdin to go on without it)")
+    if _is_readable(fd, None if wait_s is None else wait_s - notice_s):
+        return
     raise KataError(
         "usage",
         f"nothing came on stdin for {wait_s:g} s",
@@ -86,13 +80,14 @@ def _await_byte(fd: int, wait_s: float | None, say: Callable[[str], None], *, is
     )
 
 
-def _is_readable(fd: int, timeout_s: float) -> bool:
+def _is_readable(fd: int, timeout_s: float | None) -> bool:
     poll = select.poll()
     poll.register(fd, select.POLLIN | select.POLLHUP)
-    return bool(poll.poll(timeout_s * 1000))
+    return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))
 
 
 def _read_chunk(fd: int) -> bytes:
+    _is_readable(fd, None)  # the other end may have made the pipe non-blocking
     try:
         return os.read(fd, CHUNK_BYTES)
     except OSError as error:

@@ -35,6 +35,6 @@ def script(name: str) -> str:
 def prepare_completion(env: Mapping[str, str]) -> None:
     """Teach the framework to answer a shell that asks; it does so by itself only with its own options."""
     if VARIABLE in env:
-        from typer.completion import completion_init
+        from typer.completion import completion_init  # type: ignore[attr-defined]
 
         completion_init()

@@ -14,9 +14,10 @@ import msgspec
 from kata_cli.context.bundle import Bundle
 from kata_cli.context.index import Index, ReadPolicy, open_index
 from kata_cli.context.overview import landmarks, overview
-from kata_cli.context.query import ContextQuery
+from kata_cli.context.query import ContextQuery, Limits
 from kata_cli.context.rank import Hit, rank, terms
 from kata_cli.context.repository import Listing, list_files
+from kata_cli.context.shard import MAX_INDEXED_BYTES
 from kata_cli.context.snippets import Piece, head, pieces
 from kata_cli.context.sources import decode, select
 from kata_cli.context.tree import Refused, Tree
@@ -25,6 +26,7 @@ from kata_cli.core.events import ContextGathered
 
 _LANDMARK_BYTES = 2_000
 _OVERVIEW_BYTES = 4_000
+_BEST_SHARE = 4
 _LANDMARK_SHARE = 8  # landmarks never take more than this part of the budget each
 
 
@@ -70,10 +72,10 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 def _add_tree(query: ContextQuery, root: Path, named: set[Path], bundle: Bundle) -> None:
-    choice = _choose(query, root, bundle)
-    paths = set(choice.landmarks) | {hit.path for hit in choice.hits}
-    skipped = {path for path in paths if named and Path(os.path.realpath(root / path.decode())) in named}
     with Tree(root) as tree:
+        choice = _choose(query, tree, root, bundle)
+        paths = set(choice.landmarks) | {hit.path for hit in choice.hits}
+        skipped = {path for path in paths if named and Path(os.path.realpath(root / path.decode())) in named}
         add = partial(_add_file, query, tree, bundle)
         first = [path for path in choice.landmarks if path not in skipped]
         share = min(_LANDMARK_BYTES, 4 * bundle.max_tokens // _LANDMARK_SHARE)
@@ -90,7 +92,7 @@ def _add_tree(query: ContextQuery, root: Path, named: set[Path], bundle: Bundle)
                 room -= add(hit.path, cut, hit.score)
 
 
-def _choose(query: ContextQuery, root: Path, bundle: Bundle) -> Choice:
+def _choose(query: ContextQuery, tree: Tree, root: Path, bundle: Bundle) -> Choice:
     with ThreadPoolExecutor(1) as pool:
         listing = pool.submit(list_files, root)
         open_now = partial(
@@ -98,23 +100,33 @@ def _choose(query: ContextQuery, root: Path, bundle: Bundle) -> Choice:
         )
         with open_now() as index:
             try:
-                choice = _ask(index, query)
+                choice = _ask(index, query, tree)
             except sqlite3.DatabaseError:  # damage that shows only when it is read
                 with open_now(is_rebuilt=True) as rebuilt:
-                    choice = _ask(rebuilt, query)
+                    choice = _ask(rebuilt, query, tree)
             _account(bundle, listing.result(), index)
     return choice
 
 
-def _ask(index: Index, query: ContextQuery) -> Choice:
+def _ask(index: Index, query: ContextQuery, tree: Tree) -> Choice:
     wanted = terms(query.goal)
     # Twice the number: some will not be readable or not fit.
-    hits = rank(index, wanted, 2 * query.limits.max_files)
+    hits = rank(index, wanted, 2 * query.limits.max_files, partial(_text, tree, query.limits))
     paths = list(index.sizes)
-    first = [path for path in landmarks(paths) if path not in {hit.path for hit in hits}]
+    # A landmark among the very best is shown by its best pieces; one further down might not be shown at all.
+    best = {hit.path for hit in hits[: query.limits.max_files // _BEST_SHARE]}
+    first = [path for path in landmarks(paths) if path not in best]
     if not hits:
         hits = [Hit(path, 0.0) for path in overview(paths)[: query.limits.max_files]]
     return Choice(first, hits, wanted)
+
+
+def _text(tree: Tree, limits: Limits, path: bytes) -> bytes:
+    """What the index has read of a file; nothing if it has gone since."""
+    try:
+        return tree.read(path, limits.max_file_bytes, MAX_INDEXED_BYTES).data
+    except Refused:
+        return b""
 
 
 def _account(bundle: Bundle, listing: Listing, index: Index) -> None:

@@ -1,4 +1,4 @@
-"""The inverted index of a tree: which of its live files have a word, and how often.
+"""The inverted index of a tree: which of its live files have a word.
 
 The index is a cache: anything wrong with it (missing, corrupt, locked, another schema) means a rebuild.
 Scores come from live files alone (see `rank`), so a cold and a warm index give the same answer. A tree is
@@ -26,7 +26,7 @@ from kata_cli.context import shard
 from kata_cli.context.query import Limits
 from kata_cli.context.sensitive import is_sensitive
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SHARDS = 2
 
 
@@ -70,16 +70,11 @@ class Index:
 
     def left_out(self) -> Counter[str]:
         """How many files are left out, by reason."""
-        reasons = (entry.reason for part in self._shards for entry in part.entries.values())
-        return Counter(reason for reason in reasons if reason)
+        return Counter(reason for part in self._shards for reason in part.files.reasons.values())
 
-    def documents(self, term: str) -> set[bytes]:
+    def documents(self, term: str) -> list[bytes]:
         """The files that have a word beginning with the term (short terms: the word itself)."""
-        return {path for part in self._shards for path in part.documents(term)}
-
-    def frequencies(self, term: str) -> dict[bytes, int]:
-        """How often the term occurs in each file that has it."""
-        return {path: count for part in self._shards for path, count in part.frequencies(term).items()}
+        return [path for part in self._shards for path in part.documents(term)]
 
 
 def open_index(
@@ -106,7 +101,12 @@ def open_index(
 
 
 def _sizes(shards: list[shard.Shard]) -> dict[bytes, int]:
-    return {path: entry.size for part in shards for path, entry in part.entries.items() if not entry.reason}
+    sizes: dict[bytes, int] = {}
+    for part in shards:
+        sizes.update(zip(part.files.paths, part.files.sizes, strict=True))
+        for path in part.files.reasons:
+            del sizes[path]
+    return sizes
 
 
 def _cache_files(root: Path, policy: ReadPolicy, cache_dir: Path | None) -> list[Path | None]:
@@ -119,8 +119,8 @@ def _cache_files(root: Path, policy: ReadPolicy, cache_dir: Path | None) -> list
 
 def _partition(paths: list[bytes]) -> list[list[bytes]]:
     parts: list[list[bytes]] = [[] for _ in range(SHARDS)]
-    for path in paths:
-        parts[zlib.crc32(path) % SHARDS].append(path)
+    for path, checksum in zip(paths, map(zlib.crc32, paths), strict=True):
+        parts[checksum % SHARDS].append(path)
     return parts
 
 

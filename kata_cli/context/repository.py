@@ -65,8 +65,8 @@ def _ask_git(root: Path) -> list[bytes]:
         timeout=LIST_TIMEOUT_S,
         check=True,
     )
-    # An unmerged path is listed once for each of its stages.
-    return sorted(set(done.stdout.split(b"\0")) - {b""})
+    # An unmerged path is listed once for each of its stages. In git's own order there is little to sort.
+    return sorted(dict.fromkeys(filter(None, done.stdout.split(b"\0"))))
 
 
 def _walk(root: Path) -> Listing:

@@ -1,50 +1,74 @@
 """One file of the index: SQLite FTS5 as tokenizer and posting store, kept current by `lstat`.
 
-No text is stored (contentless FTS5), only which words a file has, and what is needed to see that a file
-changed. A changed file gets a new document number; its old postings stay behind, are ignored by every query,
-and go with the next rebuild. A whole shard is built beside the old one and renamed into its place.
+No text and no position is stored (contentless FTS5, `detail=none`), only which words a file has, and what is
+needed to see that a file changed. A changed file gets a new document number; its old postings stay behind,
+are ignored by every query, and go with the next rebuild. A whole shard is built beside the old one and
+renamed into its place.
 """
 
 from __future__ import annotations
 
+import operator
 import os
 import sqlite3
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import compress
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from kata_cli.context.tree import Refused, Tree
+from kata_cli.context.words import TOKENIZER, fts_query
 
 MAX_INDEXED_BYTES = 65_536  # of each file; words further down do not count
 RACY_NS = 2_000_000_000  # a file this young may change again within one tick of its clock, as git has it
 BUSY_S = 10.0
-_PREFIX_LENGTH = 4
-_LAST_CHARACTER = "\U0010ffff"
 _PENDING_BYTES = 8 << 20  # FTS5 writes a segment each time this much is pending
-_TOKENIZER = "unicode61 remove_diacritics 0"
 _NEVER = 0  # the stamp of a file that is read anew each time
+_identity = operator.attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A file as it was last read: a hash of its stat, its document number, size, and why it is left out."""
+class Files(msgspec.Struct, array_like=True):
+    """The files as they were last read, in columns, as a large tree is loaded at each run.
 
-    stamp: int
-    row: int
-    size: int
-    reason: str
+    `stamps` are hashes of what `lstat` said, `rows` are document numbers, `reasons` say why one is left out.
+    """
+
+    paths: list[bytes] = []
+    stamps: list[int] = []
+    rows: list[int] = []
+    sizes: list[int] = []
+    reasons: dict[bytes, str] = {}
+
+    def add(self, path: bytes, stamp: int, row: int, size: int) -> None:
+        """One more file."""
+        self.paths.append(path)
+        self.stamps.append(stamp)
+        self.rows.append(row)
+        self.sizes.append(size)
+
+    def is_whole(self) -> bool:
+        """Whether all columns are of one length."""
+        return len(self.paths) == len(self.stamps) == len(self.rows) == len(self.sizes)
+
+    def only(self, is_kept: list[bool]) -> Files:
+        """The files whose place in a list of flags is true."""
+        paths = list(compress(self.paths, is_kept))
+        stamps, rows, sizes = (
+            list(compress(column, is_kept)) for column in (self.stamps, self.rows, self.sizes)
+        )
+        kept = self.reasons.keys() & set(paths)
+        return Files(paths, stamps, rows, sizes, {path: self.reasons[path] for path in kept})
 
 
 class State(msgspec.Struct, array_like=True):
-    """All that a shard knows beside its postings. `generation` counts the writes to the file."""
+    """All that a shard knows beside its postings."""
 
-    generation: int
     next_row: int
-    entries: dict[bytes, Entry]
+    files: Files
 
 
 class Policy(Protocol):
@@ -73,24 +97,15 @@ class Outdated(Exception):
 class Shard:
     """The live files of a shard and the postings of their words."""
 
-    def __init__(self, connection: sqlite3.Connection, state: State) -> None:
-        self.entries = state.entries
+    def __init__(self, connection: sqlite3.Connection, files: Files) -> None:
+        self.files = files
         self._connection = connection
-        self._paths = {entry.row: path for path, entry in state.entries.items() if not entry.reason}
-        connection.execute("CREATE VIRTUAL TABLE temp.instances USING fts5vocab(main, words, instance)")
+        self._paths = dict(zip(files.rows, files.paths, strict=True))
 
     def documents(self, term: str) -> list[bytes]:
         """Paths of the live files that have a word beginning with the term (short terms: the word itself)."""
-        query = f'"{term}"' + ("*" if _is_prefix(term) else "")
-        rows = self._connection.execute("SELECT rowid FROM words WHERE words MATCH ?", (query,))
+        rows = self._connection.execute("SELECT rowid FROM words WHERE words MATCH ?", (fts_query(term),))
         return [self._paths[row] for (row,) in rows if row in self._paths]
-
-    def frequencies(self, term: str) -> dict[bytes, int]:
-        """How often the term occurs in each live file that has it."""
-        last = term + _LAST_CHARACTER if _is_prefix(term) else term
-        rows = self._connection.execute("SELECT doc FROM instances WHERE term BETWEEN ? AND ?", (term, last))
-        counts = Counter(row for (row,) in rows)
-        return {self._paths[row]: count for row, count in counts.items() if row in self._paths}
 
     def close(self) -> None:
         self._connection.close()
@@ -102,16 +117,9 @@ def update(source: Source, file: Path) -> Shard:
         raise Outdated("there is none yet")
     connection = _connect(str(file))
     try:
-        while True:
-            state = _load(connection)
-            kept, stale = _compare(source, state.entries)
-            if not stale and len(kept) == len(state.entries):
-                break
-            if state.next_row + len(stale) > 1.25 * (len(kept) + len(stale)) + 100:
-                raise Outdated("too many old postings")
-            if _write_changes(connection, source, state, kept, stale):
-                break
-        return Shard(connection, state)
+        while (files := _refreshed(connection, source)) is None:
+            pass
+        return Shard(connection, files)
     except BaseException:
         connection.close()
         raise
@@ -134,10 +142,6 @@ def build(source: Source, file: Path | None) -> Shard:
     return shard
 
 
-def _is_prefix(term: str) -> bool:
-    return len(term) >= _PREFIX_LENGTH
-
-
 def _connect(name: str) -> sqlite3.Connection:
     connection = sqlite3.connect(name, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     # A cache that is lost with the power is built again.
@@ -145,84 +149,85 @@ def _connect(name: str) -> sqlite3.Connection:
     return connection
 
 
-def _fill(source: Source, name: str) -> tuple[sqlite3.Connection, State]:
+def _fill(source: Source, name: str) -> tuple[sqlite3.Connection, Files]:
     connection = _connect(name)
     try:
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA cache_size = -65536")
         connection.execute("BEGIN")
-        connection.execute(
-            f"CREATE VIRTUAL TABLE words USING fts5(text, content='', tokenize='{_TOKENIZER}')"
-        )
+        options = f"content='', detail=none, columnsize=0, tokenize='{TOKENIZER}'"
+        connection.execute(f"CREATE VIRTUAL TABLE words USING fts5(text, {options})")
         connection.execute("INSERT INTO words(words, rank) VALUES ('hashsize', ?)", (_PENDING_BYTES,))
         connection.execute("INSERT INTO words(words, rank) VALUES ('automerge', 0)")
         connection.execute("CREATE TABLE state (value BLOB)")
         connection.execute("INSERT INTO state VALUES (NULL)")
-        state = State(0, 1, {})
-        _add(connection, source, state, _compare(source, {})[1])
+        state = State(1, Files())
+        _add(connection, source, state, _compare(source, state.files)[1])
         connection.execute("COMMIT")
     except BaseException:
         connection.close()
         raise
-    return connection, state
+    return connection, state.files
+
+
+def _refreshed(connection: sqlite3.Connection, source: Source) -> Files | None:
+    """The files as they are now, all of them indexed; None if another process wrote the index meanwhile."""
+    version, state = _version(connection), _load(connection)
+    kept, stale = _compare(source, state.files)
+    if not stale and len(kept.paths) == len(state.files.paths):
+        return kept
+    if state.next_row + len(stale) > 1.25 * (len(kept.paths) + len(stale)) + 100:
+        raise Outdated("too many old postings")
+    connection.execute("BEGIN IMMEDIATE")
+    if _version(connection) != version:
+        connection.execute("ROLLBACK")
+        return None
+    state.files = kept
+    _add(connection, source, state, stale)
+    connection.execute("COMMIT")
+    return kept
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    """Another number after each commit of another process (sqlite.org/pragma.html, data_version)."""
+    (version,) = connection.execute("PRAGMA data_version").fetchone()
+    return int(version)
 
 
 def _load(connection: sqlite3.Connection) -> State:
     try:
         (blob,) = connection.execute("SELECT value FROM state").fetchone()
-        return msgspec.msgpack.decode(blob, type=State)
+        state = msgspec.msgpack.decode(blob, type=State)
     except (msgspec.MsgspecError, TypeError) as error:
         raise Outdated(str(error)) from None
+    if not state.files.is_whole():
+        raise Outdated("columns of different length")
+    return state
 
 
-def _compare(source: Source, known: dict[bytes, Entry]) -> tuple[dict[bytes, Entry], dict[bytes, int]]:
+def _compare(source: Source, known: Files) -> tuple[Files, dict[bytes, int]]:
     """The files that are as they were, and the stamps of those that must be read."""
-    stamps = _stamps(source.root, known)  # while git is still listing
-    listed = source.paths()
-    stamps |= _stamps(source.root, [path for path in listed if path not in known])
-    kept: dict[bytes, Entry] = {}
-    stale: dict[bytes, int] = {}
-    for path in listed:
-        stamp, entry = stamps.get(path, _NEVER), known.get(path)
-        if entry is not None and entry.stamp == stamp != _NEVER:
-            kept[path] = entry
-        else:
-            stale[path] = stamp
-    return kept, stale
+    stamps = _stamps(source.root, known.paths)  # while git is still listing
+    listed = set(source.paths())
+    rows = zip(known.paths, known.stamps, stamps, strict=True)
+    kept = known.only([was == now != _NEVER and path in listed for path, was, now in rows])
+    stale = sorted(listed.difference(kept.paths))
+    return kept, dict(zip(stale, _stamps(source.root, stale), strict=True))
 
 
-def _stamps(root: Path, paths: Iterable[bytes]) -> dict[bytes, int]:
-    """What tells a changed file from an unchanged one, for each path where something does."""
+def _stamps(root: Path, paths: Iterable[bytes]) -> list[int]:
     prefix = os.fsencode(root) + b"/"
     racy_ns = time.time_ns() - RACY_NS
-    stamps: dict[bytes, int] = {}
-    for path in paths:
-        try:
-            info = os.lstat(prefix + path)
-        except OSError:
-            continue
-        mtime_ns, ctime_ns = info.st_mtime_ns, info.st_ctime_ns
-        if mtime_ns < racy_ns and ctime_ns < racy_ns:
-            stamps[path] = hash((info.st_size, mtime_ns, ctime_ns, info.st_ino))
-    return stamps
+    return [_stamp(prefix + path, racy_ns) for path in paths]
 
 
-def _write_changes(
-    connection: sqlite3.Connection,
-    source: Source,
-    state: State,
-    kept: dict[bytes, Entry],
-    stale: dict[bytes, int],
-) -> bool:
-    """Read the stale files into the index; False if another process wrote it since the state was loaded."""
-    connection.execute("BEGIN IMMEDIATE")
-    if _load(connection).generation != state.generation:
-        connection.execute("ROLLBACK")
-        return False
-    state.entries, state.generation = kept, state.generation + 1
-    _add(connection, source, state, stale)
-    connection.execute("COMMIT")
-    return True
+def _stamp(path: bytes, racy_ns: int) -> int:
+    """What tells a changed file from an unchanged one, if anything does."""
+    try:
+        identity = _identity(os.lstat(path))
+    except OSError:
+        return _NEVER
+    return hash(identity) if identity[1] < racy_ns and identity[2] < racy_ns else _NEVER
 
 
 def _add(connection: sqlite3.Connection, source: Source, state: State, stale: dict[bytes, int]) -> None:
@@ -243,4 +248,6 @@ def _read(tree: Tree, policy: Policy, state: State, stale: dict[bytes, int]) -> 
                 yield row, content.data
         except Refused as refused:
             reason = refused.reason
-        state.entries[path] = Entry(stamp, row, size, reason)
+        state.files.add(path, stamp, row, size)
+        if reason:
+            state.files.reasons[path] = reason

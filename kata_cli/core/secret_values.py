@@ -51,10 +51,15 @@ def _spellings(secret: str) -> Iterator[str]:
 
     raw = secret.encode()
     yield secret
-    yield quote(raw, safe="")
-    yield msgspec.json.encode(secret).decode()[1:-1]
+    yield from (quote(raw, safe=""), quote(raw))  # a path keeps its slashes
+    yield _in_json(secret)
+    yield _in_json(_in_json(secret))  # an error body quoted in a reply quoted in an event
     for shift in range(3):
         yield from _base64_cores(raw, shift)
+
+
+def _in_json(text: str) -> str:
+    return msgspec.json.encode(text).decode()[1:-1]
 
 
 def _base64_cores(raw: bytes, shift: int) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ _TOKEN = re.compile(
     re.S,
 )
 _LINE_IN_MESSAGE = re.compile(r"^(.*) \(at line (\d+), column \d+\)$", re.S)
-_HEADER = re.compile(r"\s*\[\[?([^\]]+)\]")
+_HEADER = re.compile(r"\s*(\[\[?)([^\]]+)\]")
 _ASSIGNMENT = re.compile(r"\s*([^=#\[]+?)\s*=")
 
 
@@ -92,16 +93,20 @@ def line_of(text: str, key: str) -> int:
             return number
         if key.startswith(f"{written}.") and len(written) > len(around):
             around, line = written, number
-        elif written.startswith(f"{key}.") and not line:
+        elif written.startswith((f"{key}.", f"{key}[")) and not line:
             line = number
     return line
 
 
 def _written(text: str) -> Iterator[tuple[int, str]]:
-    table = ""
+    """Each key with its line; the n-th `[[name]]` is `name[n]`, counted from 0."""
+    table, seen = "", Counter[str]()
     for number, line in enumerate(text.split("\n"), 1):
         if header := _HEADER.match(line):
-            table = _plain(header[1])
+            table = _plain(header[2])
+            if header[1] == "[[":
+                seen[table] += 1
+                table = f"{table}[{seen[table] - 1}]"
             yield number, table
         elif assignment := _ASSIGNMENT.match(line):
             name = _plain(assignment[1])

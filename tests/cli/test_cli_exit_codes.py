@@ -111,7 +111,7 @@ ROWS = {
         *QUICK,
         "-f",
         "big.txt",
-        env={"KATA_CONTEXT_MAX_TOKENS": "50"},
+        env={"KATA_CONTEXT_MAX_NAMED_TOKENS": "50"},
         files={"big.txt": "words of a file " * 200},
     ),
     "8-task": scripted(8, "task_failed"),
@@ -225,26 +225,24 @@ def draft_with_a_finding() -> Reply:
     return Reply(text=json.dumps(answer))
 
 
-@FORMATS
-def test_cli_exit_code_10(tmp_path: Path, form: str) -> None:
-    """Findings are exit 10 under --strict only, and the draft is still delivered."""
+def test_cli_exit_code_10(tmp_path: Path) -> None:
+    """Findings are exit 10 under --strict only, in every format, and the draft is still delivered."""
+    shell = Shell(tmp_path)
     with VendorServer([draft_with_a_finding()]) as server:
         env = {"OPENAI_BASE_URL": server.openai_url}
-        shell = Shell(tmp_path)
-        strict = shell.kata(*NATIVE, "--strict", "--format", form, env=env)
-        relaxed = shell.kata(*NATIVE, "--format", form, env=env)
-    assert (strict.code, relaxed.code) == (10, 0)
-    if form == "text":
-        assert strict.stdout == relaxed.stdout != b""
-        assert "KS012" in strict.refused(10)
-        assert "finding" in relaxed.stderr.splitlines()[-1]
-    elif form == "json":
-        assert strict.document["error"] == strict.error
-        assert (strict.error["code"], strict.document["exit_code"]) == ("findings", 10)
-        assert strict.document["findings"] == relaxed.document["findings"] != []
-        assert strict.document["result"]["text"] == relaxed.document["result"]["text"]
-    else:
-        assert [run.events[-1]["exit_code"] for run in (strict, relaxed)] == [10, 0]
+        relaxed = shell.kata(*NATIVE, env=env)
+        text, document, lines = (
+            shell.kata(*NATIVE, "--strict", "--format", form, env=env) for form in ("text", "json", "jsonl")
+        )
+    assert (relaxed.code, text.code, document.code, lines.code) == (0, 10, 10, 10)
+    assert "finding" in relaxed.stderr.splitlines()[-1]
+    assert text.stdout == relaxed.stdout != b""
+    assert "KS012" in text.refused(10)
+    assert document.document["result"]["text"] == text.text
+    assert document.document["error"] == document.error
+    assert (document.error["code"], document.document["exit_code"]) == ("findings", 10)
+    assert [finding["rule"] for finding in document.document["findings"]].count("KS012") == 1
+    assert (lines.events[-1]["exit_code"], lines.events[-1]["status"]) == (10, "completed")
 
 
 @FORMATS

@@ -161,7 +161,7 @@ def test_x4_what_a_text_says_has_no_power(tmp_path: Path, place: str) -> None:
     shell.write("canary.txt", "CANARY-VALUE\n")
     plan = {event_type for event_type, _ in shape(shell, "Make save atomic")}
     whole = "\n\n".join(INJECTIONS)
-    texts = [*INJECTIONS, whole] if place == "goal" else [whole]
+    texts = [*INJECTIONS[::3], whole] if place == "goal" else [whole]
     for text in texts:
         goal = text if place == "goal" else "Make save atomic"
         files = ("-f", shell.write("shelf/evil.py", text)) if place == "file" else ()

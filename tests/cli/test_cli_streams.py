@@ -203,7 +203,7 @@ def test_x1_x2_f50_hostile_text_is_shown_not_obeyed(tmp_path: Path, args: tuple[
         piped = shell.kata(*args, env=env)
         shown = on_terminal(shell, *args, env=env, streams="stdout")
         both = on_terminal(shell, *args, env=env)
-        documents = [shell.kata(*args, "--format", form, env=env) for form in ("json", "jsonl")]
+        document = shell.kata(*args, "--format", "jsonl" if args is ASK else "json", env=env)
     assert (piped.code, shown.screen) == (0, piped.stdout)
     assert UNSAFE.search(piped.text) is None
     assert UNSAFE.search(piped.stderr) is None
@@ -211,8 +211,7 @@ def test_x1_x2_f50_hostile_text_is_shown_not_obeyed(tmp_path: Path, args: tuple[
     assert "\x1b]" not in both.text
     for literal in ("[/]", "alarm", "[link=http://evil]", ":smile:", "{{goal}}", "^[]0;title^G", "\\u{202e}"):
         assert literal in piped.text.replace("\\[", "[").replace("\\\\u", "\\u"), literal
-    for document in documents:
-        assert re.search(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]", document.stdout) is None
+    assert re.search(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]", document.stdout) is None
 
 
 def test_x1_a_hostile_error_and_hostile_names(tmp_path: Path) -> None:

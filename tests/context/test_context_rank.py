@@ -78,3 +78,22 @@ def test_a_longer_word_and_camel_case_are_found_by_their_beginning(tmp_path: Pat
     project.write("a.ts", "throw new parserError()\n")
     assert paths(project.gather("parser")) == ["a.ts"]
     assert project.gather("parser").files[0].score > 0
+
+
+def test_the_file_that_says_it_more_often_comes_first(tmp_path: Path) -> None:
+    """Of two files of one length, how often a word occurs decides."""
+    project = Project(tmp_path / "p", is_git=False)
+    project.write("a.py", "quota other other other\n")
+    project.write("b.py", "quota quota quota other\n")
+    found = project.gather("quota")
+    assert paths(found) == ["b.py", "a.py"]
+    assert found.files[0].score > found.files[1].score
+
+
+def test_letters_beyond_ascii_are_found_in_any_case(tmp_path: Path) -> None:
+    """A goal in another language finds its words."""
+    project = Project(tmp_path / "p", is_git=False)
+    project.write("a.md", "Die „Übergröße“ fehlt.\n")
+    project.write("b.md", "Nichts davon.\n")
+    assert paths(project.gather("übergröße")) == ["a.md"]
+    assert project.gather("übergröße").files[0].score > 0
