@@ -300,9 +300,9 @@ def test_t_the_journal_of_a_killed_update_does_not_outlive_its_index(
 
 
 def test_a_landmark_that_ranks_low_is_still_shown(project: Project) -> None:
-    """A README that mentions a word of the goal, behind many better files, is not lost between the two ways."""
-    project.write("README.md", "# box\n\nA parser is somewhere.\n")
-    for number in range(30):
+    """A README that mentions a word of the goal, behind better files, is not lost between the two ways."""
+    project.write("README.md", "# box\n\nA parser is somewhere.\n" + "Tea is sold by weight.\n" * 300)
+    for number in range(12):
         project.write(f"parser_{number:02d}.py", "def parser(): ...\n" * 3)
     found = project.gather(goal="fix the parser", limits=Limits(max_files=8))
     assert "README.md" in [file.path for file in found.files]
