@@ -34,6 +34,7 @@ STYLES = {
     "delegating": "cyan",
     "queued": "dim",
 }
+RUNNING = ("delegating", "delegated", "running")
 MARKS = {"completed": "✓", "failed": "✗", "skipped": "–", "queued": "·"}
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 MAX_ROWS = 20
@@ -103,7 +104,7 @@ class LiveScreen(Quiet):
         if self._record is not None and self._record.tasks:
             self.tick(self._record, self._now_s)
             # Rows that still run would stand there for ever; what comes next shows that they ended.
-            self._live.transient = any(task.duration_s is None for task in self._record.tasks)
+            self._live.transient = any(task.status in RUNNING for task in self._record.tasks)
         self._is_paused = True
         self._live.stop()
 
