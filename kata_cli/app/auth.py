@@ -12,6 +12,7 @@ from kata_cli.app.options import Common
 from kata_cli.app.place import working_directory
 from kata_cli.app.prepare import open_service, resolved_settings
 from kata_cli.config.credentials import CredentialFinder, CredentialStatus
+from kata_cli.config.resolve import Resolved
 from kata_cli.core import loop
 from kata_cli.core.clock import SystemClock
 from kata_cli.core.errors import ErrorDocument, Failure, KataError, document
@@ -50,7 +51,7 @@ def auth_report(options: Common, *, is_checked: bool) -> tuple[AuthReport, Failu
     service = open_service(
         resolved, env, clock=SystemClock(), on_secret=lambda secret: None, api_key_file=options.api_key_file
     )
-    chosen, failure = _chosen(service, resolved.settings.provider, resolved.settings.model)
+    chosen, failure = _chosen(resolved, service, finder)
     rows = [_row(finder, endpoint, chosen) for endpoint in resolved.endpoints.values()]
     if is_checked and chosen is not None:
         failure = _check(service, chosen)
@@ -69,10 +70,17 @@ def auth_report(options: Common, *, is_checked: bool) -> tuple[AuthReport, Failu
 
 
 def _chosen(
-    service: ProviderService, provider: str | None, model: str | None
+    resolved: Resolved, service: ProviderService, finder: CredentialFinder
 ) -> tuple[str | None, Failure | None]:
+    """The provider that a run would ask; one that is named needs no model to be looked at."""
+    named = resolved.settings.provider
+    if named is not None and resolved.settings.runtime_mode == "native":
+        found = finder.find(resolved.endpoints[named])
+        if isinstance(found, Failure) and resolved.endpoints[named].requires_key:
+            return None, found
+        return named, None
     try:
-        return service.choose(provider, model).model.provider, None
+        return service.choose(named, resolved.settings.model).model.provider, None
     except KataError as error:
         if error.failure.code == "usage":
             raise

@@ -67,7 +67,7 @@ def show_dry_run(prepared: Prepared, env: Mapping[str, str]) -> str:
     )
     main, models = choose_models(prepared, service, needs_key=False)
     context = gather(context_query(prepared), redactor.text)
-    plan = make_plan(prepared, models, context.text)
+    plan = make_plan(prepared, models, context.text, redactor.text)
     previews = [_preview(task, plan) for task in plan.workflow.tasks]
     told = _dry_run(prepared, main, context, previews)
     told = msgspec.convert(redactor.value(msgspec.to_builtins(told)), DryRun)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from kata_cli.app.prepare import Prepared
@@ -41,17 +42,19 @@ def choose_models(
     return main, models
 
 
-def make_plan(prepared: Prepared, models: dict[str, ModelRef], context: str) -> Plan:
-    """Everything the engine needs."""
+def make_plan(
+    prepared: Prepared, models: dict[str, ModelRef], context: str, redact: Callable[[str], str]
+) -> Plan:
+    """Everything the engine needs. A secret that was typed into the goal is not sent either."""
     settings, workflow = prepared.resolved.settings, prepared.found.workflow
     timeouts = {task.id: workflow.fields_of(task)["timeout"] for task in workflow.tasks}
     return Plan(
         workflow=workflow,
-        goal=prepared.inputs.goal,
+        goal=redact(prepared.inputs.goal),
         context=context,
-        vars=prepared.vars,
+        vars={name: redact(value) for name, value in prepared.vars.items()},
         models=models,
-        system=prepared.system,
+        system=redact(prepared.system),
         thinking=settings.thinking,
         temperature=settings.temperature,
         max_tokens=settings.max_tokens,

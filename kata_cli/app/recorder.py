@@ -39,7 +39,8 @@ class Recorder:
         self._redactor = redactor
         self._clock = clock
         self._seq = 0
-        self._streams: dict[tuple[str, str], StreamRedactor] = {}
+        self._ts = ""
+        self._streams: dict[str, dict[str, StreamRedactor]] = {}  # by task and kind of text
         # The watchdog's thread records the end of a run whose loop no longer answers.
         self._lock = threading.Lock()
 
@@ -49,6 +50,7 @@ class Recorder:
         Raises `KataError` io when the journal refuses; the batch is numbered and folded all the same.
         """
         with self._lock:
+            self._ts = stamp(self._clock.time())
             batch = [recorded for event in events for recorded in self._number(event)]
             for recorded in batch:
                 self.record.apply(recorded)
@@ -75,28 +77,32 @@ class Recorder:
         if isinstance(event, ContentDelta):
             return self._delta(event)
         held = self._release(event)
-        recorded = Recorded(self._seq, stamp(self._clock.time()), self._run_id, self._redactor.event(event))
+        recorded = Recorded(self._seq, self._ts, self._run_id, self._redactor.event(event))
         self._seq += 1
         return [*held, recorded]
 
     def _delta(self, event: ContentDelta) -> list[Recorded]:
         """A delta as far as it can be no part of a secret; what could be waits for what follows."""
-        stream = self._streams.setdefault((event.task, event.kind), self._redactor.stream())
-        return self._shown(event.task, event.kind, stream.feed(event.text))
+        streams = self._streams.setdefault(event.task, {})
+        if event.kind not in streams:
+            streams[event.kind] = self._redactor.stream()
+        return self._shown(event.task, event.kind, streams[event.kind].feed(event.text))
 
     def _release(self, event: Event) -> list[Recorded]:
         """What is still held of a task's text when its answer ends; that of a failed attempt is dropped."""
         if not isinstance(event, TaskFinished | AttemptFailed):
             return []
-        released = []
-        for key in [key for key in self._streams if key[0] == event.task]:
-            rest = self._streams.pop(key).flush()
-            if isinstance(event, TaskFinished):
-                released += self._shown(key[0], key[1], rest)
-        return released
+        streams = self._streams.pop(event.task, {})
+        if isinstance(event, AttemptFailed):
+            return []
+        return [
+            shown
+            for kind, stream in streams.items()
+            for shown in self._shown(event.task, kind, stream.flush())
+        ]
 
     def _shown(self, task: str, kind: str, text: str) -> list[Recorded]:
         if not text:
             return []
         delta = ContentDelta(task=task, kind=kind, text=text)  # type: ignore[arg-type]
-        return [Recorded(self._seq - 1, stamp(self._clock.time()), self._run_id, delta)]
+        return [Recorded(self._seq - 1, self._ts, self._run_id, delta)]

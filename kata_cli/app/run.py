@@ -52,7 +52,7 @@ async def _orchestrate(run: OpenRun) -> None:
     if context is None:
         return
     await runtime.handle([context])
-    plan = make_plan(run.prepared, run.models, context.text)
+    plan = make_plan(run.prepared, run.models, context.text, run.redactor.text)
     async with aclosing(engine.run(plan, run.service, {}, stop=runtime.stop)) as batches:
         async for batch in batches:
             await runtime.handle(batch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import msgspec
@@ -25,6 +26,7 @@ from kata_cli.workflows.model import Result
 T = TypeVar("T")
 
 TICK_S = 0.125
+POOL_THREADS = 2  # a search that is left behind must not hold up the journal
 
 
 class Runtime:
@@ -59,12 +61,14 @@ class Runtime:
         self._write_views = write_views
         self._headline = headline
         self._started_s = clock.monotonic()
+        # Not the loop's own pool: that is waited for at the end, also when a search hangs after a stop.
+        self._pool = ThreadPoolExecutor(POOL_THREADS)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Blocking work, off the loop; on virtual time it is done at once."""
         if self.is_inline:
             return work()
-        return await asyncio.get_running_loop().run_in_executor(None, work)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     async def handle(self, events: list[Event]) -> None:
         """Record a batch, durable first, then show it. A journal that refuses stops the run."""

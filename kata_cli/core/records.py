@@ -271,12 +271,20 @@ class RunRecord(msgspec.Struct, kw_only=True, dict=True):
         refusal = self.move(event.status, recorded.ts)
         if refusal is not None:
             return refusal
+        self._end_open_tasks(event, recorded.ts)
         self.exit_code = event.exit_code
         self.duration_s = event.duration_s
         self.result = event.result
         self.warnings += event.warnings
         self.error = document(event.failure, self.runtime_mode) if event.failure else None
         return None
+
+    def _end_open_tasks(self, event: RunFinished, at: str) -> None:
+        """A task that nobody could end - its process died, or the engine broke - failed with the run."""
+        for task in self.tasks:
+            if task.status in ("delegating", "delegated", "running"):
+                task.move("failed", at)
+                task.error = document(event.failure, self.runtime_mode) if event.failure else None
 
 
 def elapsed_s(record: RunRecord) -> float:

@@ -62,9 +62,12 @@ async def delegate(request: Request, task: Task, plan: Plan, provider: Provider,
     if reading.problems and _may_repair(exchange):
         answer = exchange.text
         failure = _invalid(reading.problems, request)
-        await emit(
-            AttemptFailed(task=task.id, attempt=exchange.attempt, failure=failure, delay_s=0.0, answer=answer)
-        )
+        # An answer that the provider itself found wanting is on record already.
+        if exchange.failure is None:
+            rejected = AttemptFailed(
+                task=task.id, attempt=exchange.attempt, failure=failure, delay_s=0.0, answer=answer
+            )
+            await emit(rejected)
         exchange = await _ask(repair_request(request, answer, reading.problems), provider, emit)
         reading = _read(exchange, task, plan, is_final=True)
     if exchange.failure is not None:

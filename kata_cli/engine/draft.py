@@ -9,7 +9,6 @@ import msgspec
 
 from kata_cli.core.events import DraftCreated, Event
 from kata_cli.core.messages import Message, Request
-from kata_cli.core.text import neutral
 from kata_cli.engine.plan import Plan
 from kata_cli.spec.answer import ANSWER_SCHEMA, ANSWER_SCHEMA_NAME, answer_to_document
 from kata_cli.spec.lint import lint
@@ -82,7 +81,6 @@ def _read_draft(task: Task, plan: Plan, text: str, *, is_final: bool) -> Reading
     )
     if isinstance(document, list):
         return Reading(problems=document)
-    markdown = render(document)
-    _, lines = parse_with_lines(markdown)
+    _, lines = parse_with_lines(render(document))
     created = DraftCreated(document=msgspec.to_builtins(document), task=task.id)
-    return Reading(output=neutral(markdown), events=[created, *lint(document, lines=lines)])
+    return Reading(output=text, events=[created, *lint(document, lines=lines)])

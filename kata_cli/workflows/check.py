@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 
@@ -14,7 +15,19 @@ from kata_cli.core.messages import THINKING_LEVELS
 from kata_cli.core.text import near
 from kata_cli.core.toml import File
 from kata_cli.workflows import template
-from kata_cli.workflows.model import Defaults, Result, Task, Var, Workflow, find_cycle
+from kata_cli.workflows.model import (
+    SCHEMA,
+    Defaults,
+    OnFailure,
+    Output,
+    Result,
+    ResultKind,
+    Task,
+    Var,
+    VarType,
+    Workflow,
+    find_cycle,
+)
 from kata_cli.workflows.roles import role_system
 
 MAX_TASKS = 10_000
@@ -24,6 +37,14 @@ _AT = re.compile(r" - at `\$\.?([^`]*)`$")
 _UNKNOWN = re.compile(r"unknown field `([^`]+)`")
 
 _HINT = "kata workflows show spec prints a workflow to start from"
+
+_CHOICES = {
+    "schema": (SCHEMA,),
+    "type": get_args(VarType),
+    "on_failure": get_args(OnFailure),
+    "output": get_args(Output),
+    "kind": get_args(ResultKind),
+}
 
 Problem = tuple[str, str]
 
@@ -142,6 +163,9 @@ def _shape_error(message: str, file: File) -> KataError:
     at = _AT.search(message)
     key = at[1] if at else ""
     reason = _AT.sub("", message)
+    choices = _CHOICES.get(key.rpartition(".")[2])
+    if choices and "enum value" in reason:
+        reason = f"{reason}, expected one of {', '.join(choices)}"
     unknown = _UNKNOWN.search(reason)
     if unknown:
         key = f"{key}.{unknown[1]}".lstrip(".")

@@ -11,13 +11,14 @@ SCHEMA = "kata.workflow/v1"
 OnFailure = Literal["stop", "continue"]
 Output = Literal["text", "json"]
 ResultKind = Literal["spec", "text", "json"]
+VarType = Literal["string", "int", "float", "bool"]
 VarValue = str | int | float | bool
 
 
 class Var(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A variable that a user sets with `--var name=value`."""
 
-    type: Literal["string", "int", "float", "bool"] = "string"
+    type: VarType = "string"
     required: bool = False
     default: VarValue | None = None
     choices: list[VarValue] = []

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from kata_cli.app.place import working_directory
 from kata_cli.core.errors import KataError
 

@@ -81,7 +81,7 @@ def test_an_unknown_fallback_is_refused_before_the_run(tmp_path: Path) -> None:
 def test_durations_and_defaults_reach_the_plan(tmp_path: Path) -> None:
     """The workflow's own time limits are in seconds, the task's before the default."""
     run = prepared(tmp_path)
-    plan = make_plan(run, {}, "")
+    plan = make_plan(run, {}, "", str)
     assert plan.timeouts == {"a": 120.0, "b": 5.0, "c": 120.0}
     assert plan.spec_id == "decide"
 

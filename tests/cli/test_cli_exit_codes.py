@@ -277,6 +277,18 @@ def signal_after_start(shell: Shell, number: signal.Signals, form: str) -> Ended
     return Ended(process.returncode, stdout, (seen + stderr).decode())
 
 
+def test_a_bug_is_kept_with_the_run(tmp_path: Path) -> None:
+    """The traceback of a bug goes to the run directory, and to the user only with --debug."""
+    shell = Shell(tmp_path)
+    crash = shell.faults("crash")
+    told = shell.kata(*QUICK, *crash).refused(1)
+    kept = (shell.runs[0] / "traceback.txt").read_text()
+    assert "RuntimeError: the scenario scripts a crash" in kept
+    assert str(shell.runs[0] / "traceback.txt") in told
+    assert (shell.last_run["status"], shell.last_run["exit_code"]) == ("failed", 1)
+    assert "Traceback" in shell.kata(*QUICK, *crash, "--debug").stderr
+
+
 def test_cli_precedence_of_codes(tmp_path: Path) -> None:
     """Tasks that fail for different reasons are exit 8; those that share a cause keep its status."""
     shell = Shell(tmp_path)

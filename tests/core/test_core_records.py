@@ -200,3 +200,19 @@ def test_elapsed_time_is_measured_or_taken_from_the_stamps() -> None:
     assert elapsed_s(record) == 1.0
     record.duration_s = 7.5
     assert elapsed_s(record) == 7.5
+
+
+def test_a_task_that_nobody_ended_failed_with_its_run() -> None:
+    """When the process died or the engine broke, no task is left running in the record."""
+    broken = Failure(code="unexpected_error", message="a bug")
+    record = RunRecord()
+    for seq, event in enumerate(
+        [
+            PlanCreated(tasks=[PlannedTask(id="a", role="r"), PlannedTask(id="b", role="r")]),
+            TaskStarted(task="a"),
+            RunFinished(status="failed", exit_code=1, failure=broken),
+        ]
+    ):
+        record.apply(Recorded(seq, "2026-11-21T05:44:12.000Z", "x", event))
+    assert [task.status for task in record.tasks] == ["failed", "queued"]
+    assert record.tasks[0].error is not None

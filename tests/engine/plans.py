@@ -6,7 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from kata_cli.core.errors import Failure
-from kata_cli.core.events import AttemptStarted, ContentDelta, Event, ReplyFailed, ReplyFinished
+from kata_cli.core.events import (
+    AttemptFailed,
+    AttemptStarted,
+    ContentDelta,
+    Event,
+    ReplyFailed,
+    ReplyFinished,
+)
 from kata_cli.core.messages import ModelInfo, ModelRef, Reply, Request
 from kata_cli.engine.plan import Plan
 from kata_cli.workflows.model import Result, Task, Workflow
@@ -42,7 +49,10 @@ def plan(*tasks: Task, result: str | None = None, kind: str = "text", jobs: int 
 
 
 class ScriptedProvider:
-    """Answers by a function of the request, after `delay_s`; counts what is open at once."""
+    """Answers as the provider service does, by a function of the request, after `delay_s`.
+
+    Counts what is open at once.
+    """
 
     def __init__(
         self, answer: Callable[[Request], Answer], delay_s: Callable[[Request], float] = lambda _: 0.0
@@ -65,6 +75,7 @@ class ScriptedProvider:
             await asyncio.sleep(self._delay_s(request))
             answer = self._answer(request)
             if isinstance(answer, Failure):
+                yield AttemptFailed(task=request.task, attempt=attempt, failure=answer)
                 yield ReplyFailed(failure=answer)
             elif isinstance(answer, Reply):
                 yield ReplyFinished(reply=answer)

@@ -179,6 +179,7 @@ def test_a_draft_comes_with_its_findings() -> None:
     document = next(event.document for event in events if isinstance(event, DraftCreated))
     assert document["runtime_mode"] == "mock"
     assert document["title"] == "Add a flag"
+    assert ends(events)["s"].output.startswith("{"), "the answer itself is kept for a replay"
 
 
 def test_f52_a_draft_that_is_no_document_fails_after_the_repair() -> None:
