@@ -11,7 +11,6 @@ from kata_cli.core.errors import Failure
 from kata_cli.core.events import ContentDelta, Event, ReplyFailed, ReplyFinished
 from kata_cli.core.messages import ModelInfo, Reply, Request, Usage, estimate_tokens
 from kata_cli.core.ports import Credential, Endpoint, Timeouts
-from kata_cli.providers.mock.author import write_answer
 from kata_cli.providers.mock.scenario import Fault, Scenario
 
 MODEL_ID = "mock-1"
@@ -34,6 +33,8 @@ class MockProvider:
 
     async def stream(self, request: Request) -> AsyncIterator[Event]:
         """See `core.ports.Provider`. A `crash` fault raises, as a bug in an adapter would."""
+        from kata_cli.providers.mock.author import write_answer  # 8 ms, for nothing in any other mode
+
         if self._scenario.latency_ms:
             await asyncio.sleep(self._scenario.latency_ms / 1000)
         fault = self._fault_of(request)
