@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
+from kata_cli.app.drafts import draft_files
 from kata_cli.app.options import Common
 from kata_cli.app.place import working_directory
 from kata_cli.app.prepare import resolved_settings
@@ -14,7 +17,9 @@ from kata_cli.config.resolve import Resolved
 from kata_cli.core.errors import KataError
 from kata_cli.core.records import RunRecord
 from kata_cli.core.text import one_line
+from kata_cli.store.journal import read_journal
 from kata_cli.store.runs import RunStore
+from kata_cli.store.views import write_views
 
 TITLE_CHARS = 48
 STATES = ("queued", "running", "completed", "failed", "interrupted")
@@ -85,7 +90,19 @@ class RunDetail(msgspec.Struct, kw_only=True):
 def show_run(options: Common, name: str) -> RunDetail:
     """One run. Raises `KataError`: usage for an unknown name, io for an unreadable run."""
     store, run_id = _resolved_run(options, name)
-    return RunDetail(record=store.load(run_id), directory=store.directory / run_id)
+    detail = RunDetail(record=store.load(run_id), directory=store.directory / run_id)
+    _complete(detail)
+    return detail
+
+
+def _complete(detail: RunDetail) -> None:
+    """Write the views that a process which died right after the end of its run did not come to."""
+    result = detail.record.result
+    is_whole = result is None or result.kind != "spec" or (detail.directory / "spec.md").exists()
+    if not is_whole:
+        recorded = read_journal(detail.directory / "events.jsonl").recorded
+        with suppress(KataError):
+            write_views(detail.directory, recorded, partial(draft_files, recorded))
 
 
 def read_exchange(options: Common, name: str, task: str, side: str) -> str:

@@ -112,10 +112,17 @@ def remove_tree(directory: Path) -> None:
 
 def sweep(directory: Path) -> None:
     """Remove what dead processes left half made in a directory."""
-    for entry in directory.iterdir():
-        found = _TEMPORARY.fullmatch(entry.name)
-        if found and not is_alive(int(found[1])):
-            _remove(entry)
+    for entry in strays(directory):
+        _remove(entry)
+
+
+def strays(directory: Path) -> list[Path]:
+    """What dead processes left half made in a directory."""
+    return [
+        entry
+        for entry in directory.iterdir()
+        if (found := _TEMPORARY.fullmatch(entry.name)) and not is_alive(int(found[1]))
+    ]
 
 
 def _remove(entry: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from kata_cli.core.errors import Exit, Failure, KataError
 from kata_cli.core.events import Recorded, RunFinished
 from kata_cli.core.records import RunRecord, elapsed_s
-from kata_cli.store.atomic import FileSystem
+from kata_cli.store.atomic import FileSystem, sweep
 from kata_cli.store.journal import Journal, JournalText, read_journal
 from kata_cli.store.owner import Owned, OwnerLock
 from kata_cli.store.views import TERMINAL, fold, write_record
@@ -19,24 +20,26 @@ def recovered(directory: Path, fs: FileSystem) -> RunRecord:
     Raises `KataError` io when the journal does not tell.
     """
     text, record = _read(directory)
-    if record.status in TERMINAL:
-        return _with_warnings(record, text.warnings)
     try:
         lock = OwnerLock.acquire(directory)
     except Owned:
         return _with_warnings(record, text.warnings)
     except KataError as error:
-        return _interrupted(text, record, error)
+        is_ended = record.status in TERMINAL
+        return _with_warnings(record, text.warnings) if is_ended else _interrupted(text, record, error)
     try:
+        _sweep(directory)
         return _end(directory, fs)
     finally:
         lock.release()
 
 
 def _end(directory: Path, fs: FileSystem) -> RunRecord:
-    """Record the interruption, unless the owner did end the run before its lock came free."""
+    """Record the interruption, or only write down the end that the owner did record before it died."""
     text, record = _read(directory)
     if record.status in TERMINAL:
+        with suppress(KataError):
+            write_record(directory, record, fs)
         return _with_warnings(record, text.warnings)
     entry = _interruption(record)
     try:
@@ -45,6 +48,13 @@ def _end(directory: Path, fs: FileSystem) -> RunRecord:
     except KataError as error:
         return _interrupted(text, record, error)
     return _interrupted(text, record)
+
+
+def _sweep(directory: Path) -> None:
+    """A process that died while it wrote views left one half made."""
+    for folder in (directory, directory / "tasks"):
+        if folder.is_dir():
+            sweep(folder)
 
 
 def _append(path: Path, entry: Recorded, fs: FileSystem) -> None:
@@ -74,7 +84,6 @@ def _interruption(record: RunRecord) -> Recorded:
     failure = Failure(
         code="interrupted",
         message="the process that owned this run is gone",
-        remediation=f"kata run --resume {record.run_id}",
     )
     finished = RunFinished(
         status="interrupted",

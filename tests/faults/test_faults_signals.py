@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,20 @@ def test_d1_the_clock_goes_back(tmp_path: Path) -> None:
     stamps = [entry.ts for entry in decode_lines(events)]
     assert stamps == sorted(stamps)
     assert stamps[0].startswith("1970-01-01T00:00:00")
+
+
+def test_f11_what_a_dead_process_left_of_its_views_is_made_whole(tmp_path: Path) -> None:
+    """F11: killed between the end of the run and its views: the next look sweeps and writes them."""
+    shell = Shell(tmp_path)
+    assert shell.kata(*MOCK, GOAL, "-q").code == 0
+    run = shell.runs[-1]
+    whole = {name: (run / name).read_bytes() for name in ("run.json", "spec.md", "spec.json")}
+    for name in whole:
+        (run / name).unlink()
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (run / f".tmp-{gone.pid}-abc123").write_bytes(b"half")
+    (run / "tasks" / f".tmp-{gone.pid}-abc124").write_bytes(b"half")
+    assert shell.kata("sessions", "show", "last", "--json").document["status"] == "completed"
+    assert {name: (run / name).read_bytes() for name in whole} == whole
+    assert not list(run.rglob(".tmp*"))
