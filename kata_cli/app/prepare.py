@@ -71,6 +71,7 @@ def prepare(options: RunOptions, resolved: Resolved, env: Mapping[str, str], cwd
     bound = variables.bind(found.workflow, _var_texts(options, settings.vars))
     scenario = _scenario(options, settings.runtime_mode)
     output = _output(options, resolved)
+    _check_agents(resolved, env)
     _check_context(options, cwd)
     system = argument_text(options.system, "system prompt") if options.system else ""
     for warning in resolved.warnings if not options.is_quiet else []:
@@ -113,22 +114,33 @@ def open_service(
         fallbacks=tuple(ModelRef.parse(text) for text in settings.fallback),
     )
     key_file = Path(api_key_file) if api_key_file else None
+    finder = CredentialFinder(env, resolved.paths, resolved, key_file)
     return ProviderService(
         policy=policy,
         endpoints=resolved.endpoints,
-        credentials=CredentialFinder(env, resolved.paths, resolved, key_file),
+        credentials=finder,
         clock=clock,
         on_secret=on_secret,
-        connect=_connector(scenario),
+        connect=_connector(resolved, env, finder, on_secret, scenario),
         # Retries of a run on fixed time must take the same time in every run.
         jitter=random.random if isinstance(clock, SystemClock) else lambda: 0.0,
     )
 
 
-def _connector(scenario: Scenario | None) -> Callable[[Endpoint, Credential, Timeouts], Provider]:
+def _connector(
+    resolved: Resolved,
+    env: Mapping[str, str],
+    finder: CredentialFinder,
+    on_secret: Callable[[str], None],
+    scenario: Scenario | None,
+) -> Callable[[Endpoint, Credential, Timeouts], Provider]:
     def connect(endpoint: Endpoint, credential: Credential, timeouts: Timeouts) -> Provider:
         if endpoint.kind == "mock":
             return MockProvider(endpoint, credential, timeouts, scenario)
+        if endpoint.kind == "pi":
+            from kata_cli.app.agents import pi_provider
+
+            return pi_provider(resolved, env, finder, on_secret, timeouts)
         return registry.connect(endpoint, credential, timeouts)
 
     return connect
@@ -153,6 +165,12 @@ def _scenario(options: RunOptions, mode: str) -> Scenario:
     if mode != "mock":
         raise KataError("usage", "--scenario scripts the mock provider only", "add --mode mock")
     return read_scenario(Path(options.scenario))
+
+
+def _check_agents(resolved: Resolved, env: Mapping[str, str]) -> None:
+    """A CI job holds secrets, and an agent reads what it likes: it takes a word of its own to let one in."""
+    if resolved.settings.runtime_mode == "pi" and in_ci(env) and not resolved.settings.allow_agent:
+        raise KataError("usage", "mode pi runs agents, and this is a CI job", "--allow-agent to let them in")
 
 
 def _check_context(options: RunOptions, cwd: Path) -> None:

@@ -13,7 +13,7 @@ CONTEXT = {"help_option_names": HELP_NAMES, "max_content_width": 110}
 PANELS = {
     "Work": ("run", "models", "auth", "sessions"),
     "Specs": ("workflows",),
-    "Setup": ("config", "completion"),
+    "Setup": ("config", "doctor", "completion"),
 }
 
 

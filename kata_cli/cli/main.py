@@ -45,11 +45,12 @@ def root(
 
 
 def _register() -> None:
-    from kata_cli.cli import auth, completion, config, models, run, sessions, workflows
+    from kata_cli.cli import auth, completion, config, doctor, models, run, sessions, workflows
 
     app.command("run", cls=KataCommand, context_settings=CONTEXT)(run.run)
     for commands in (models.app, auth.app, sessions.app, workflows.app, config.app):
         app.add_typer(commands)
+    app.command("doctor", cls=KataCommand, context_settings=CONTEXT)(doctor.doctor)
     app.command("completion", cls=KataCommand, context_settings=CONTEXT)(completion.completion)
 
 

@@ -13,7 +13,7 @@ CHOICE = "Choice"
 RESULT = "Result"
 LIMITS = "Limits"
 VIEW = "View"
-MOCK = "Mock mode"
+MOCK = "Mock and Pi"
 
 
 def setting(name: str, panel: str) -> Any:
@@ -48,6 +48,8 @@ IdleTimeout = Annotated[str | None, setting("idle_timeout", LIMITS)]
 Color = Annotated[str | None, setting("color", VIEW)]
 Home = Annotated[str | None, setting("home", CHOICE)]
 NoContext = Annotated[bool, setting("context_enabled", GOAL)]
+Tools = Annotated[str | None, setting("tools", MOCK)]
+AllowAgent = Annotated[bool, setting("allow_agent", MOCK)]
 Strict = Annotated[bool, setting("strict", RESULT)]
 
 Profile = Annotated[

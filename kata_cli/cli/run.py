@@ -102,6 +102,8 @@ def run(
     color: o.Color = None,
     debug: o.Debug = False,
     scenario: Scenario = None,
+    tools: o.Tools = None,
+    allow_agent: o.AllowAgent = False,
 ) -> int:
     """Turn a goal into a spec draft: read the context, delegate, synthesize, check, write."""
     from kata_cli.app.options import RunOptions
@@ -124,6 +126,8 @@ def run(
         "color": color,
         "context_enabled": False if no_context else None,
         "strict": True if strict else None,
+        "tools": tools,
+        "allow_agent": True if allow_agent else None,
     }
     return start(
         RunOptions(

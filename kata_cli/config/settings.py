@@ -170,6 +170,37 @@ class Settings(Values):
         key="spec.strict",
         is_trusted=True,
     )
+    pi_binary = Setting[str | None](
+        None,
+        "Pi to run in pi mode: an absolute path, or a name on PATH.",
+        key="pi.binary",
+    )
+    pi_agent_dir = Setting[str | None](
+        None,
+        "Your own Pi directory, to use its login and models.json in pi mode.",
+        kind="path",
+        key="pi.agent_dir",
+    )
+    pi_extensions = Setting(
+        False,
+        "Load the project's extensions, skills and prompts in pi mode.",
+        kind="bool",
+        key="pi.extensions",
+    )
+    tools = Setting[tuple[str, ...]](
+        ("read", "grep", "find", "ls"),
+        "Tools that an agent may use, with commas between.",
+        kind="list",
+        flags=("--tools",),
+        key="pi.tools",
+        metavar="LIST",
+    )
+    allow_agent = Setting(
+        False,
+        "Allow agents in a CI job.",
+        kind="bool",
+        flags=("--allow-agent",),
+    )
     home = Setting[str | None](
         None,
         "Directory of runs and sessions.",

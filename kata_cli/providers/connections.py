@@ -93,6 +93,8 @@ class Connections:
     def _look(self, endpoint: Endpoint) -> Credential | Failure:
         if endpoint.kind == "mock":
             return Credential(kind="none", source="no key needed")
+        if endpoint.kind == "pi":
+            return Credential(kind="none", source="no key of the run's own: agents get those they need")
         found = self._credentials.find(endpoint)
         if isinstance(found, Failure):
             if endpoint.requires_key or found.code != "missing_auth":

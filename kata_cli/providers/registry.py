@@ -40,12 +40,15 @@ ADAPTERS = table(
         has_token_session=True,
     ),
     Adapter(kind="openai", factory="kata_cli.providers.openai:OpenAIProvider"),
+    Adapter(kind="pi", factory="kata_cli.providers.pi:PiProvider", has_api_key=False),
     Adapter(kind="mock", factory="kata_cli.providers.mock:MockProvider", has_api_key=False),
 )
 
 # The order in which a provider is picked when nobody names one.
 CHOICE_ORDER = ("anthropic", "openai")
 
+# Pi stands for all providers that it knows itself; which of them is asked is part of the model.
+PI = Endpoint(name="pi", kind="pi", base_url="", requires_key=False)
 MOCK = Endpoint(name="mock", kind="mock", base_url="", default_model="mock-1", requires_key=False)
 
 

@@ -22,13 +22,6 @@ from kata_cli.providers.attempt import Attempt
 from kata_cli.providers.connections import Connect, Connections, Refusal, is_sendable
 from kata_cli.providers.retry import ATTEMPTS, Route
 
-NO_PI = Failure(
-    code="agent_unavailable",
-    message="this build of kata cannot drive Pi",
-    remediation="kata run --mode native",
-    provider="pi",
-)
-
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for every request of a command. `attempts` is the number for each model."""
@@ -69,18 +62,19 @@ class ProviderService:
         self._sleep = sleep
         self._jitter = jitter
         self._attempts: Counter[str] = Counter()
-        reachable = {**endpoints, registry.MOCK.name: registry.MOCK} if self._is_mock else endpoints
+        stand_in = self._stand_in
+        reachable = {**endpoints, stand_in.name: stand_in} if stand_in else endpoints
         self._connections = Connections(reachable, credentials, policy.timeouts, connect, on_secret)
 
     def choose(self, provider: str | None, model: str | None, *, needs_key: bool = True) -> Choice:
         """The model that a run would use, from the settings `provider` and `model`, already merged.
 
         Raises `KataError`: usage for a name that cannot be, `missing_auth` or `invalid_auth` where no key
-        can be used, `agent_unavailable` in pi mode. With `needs_key=False`, for a dry run, `key_source` says
+        can be used. With `needs_key=False`, for a dry run, `key_source` says
         what is missing instead.
         """
         if self.policy.mode == "pi":
-            raise KataError.of(NO_PI)
+            return self._of_pi(provider, model)
         named = self._named(provider, model)
         ref = self._gated(named or self._first_authenticated(needs_key=needs_key))
         endpoint = self._connections.endpoint(ref.provider)
@@ -92,9 +86,8 @@ class ProviderService:
         return Choice(model=ref, key_source=credential.message, host=endpoint.host)
 
     def endpoint(self, provider: str) -> Endpoint:
-        """Where requests to a provider go; in mock mode always the mock. Raises `KataError` usage."""
-        endpoint = self._connections.endpoint(provider)
-        return registry.MOCK if self._is_mock else endpoint
+        """Where requests to a provider go: in mock and pi mode always there. Raises `KataError` usage."""
+        return self._stand_in or self._connections.endpoint(provider)
 
     async def stream(self, request: Request) -> AsyncIterator[Event]:
         """Attempts until one is answered or the failure stands; the last event is the reply's end.
@@ -128,8 +121,10 @@ class ProviderService:
 
     async def models(self, provider: str | None = None) -> list[ModelInfo]:
         """The models that one provider reports, by default the one a run would use. Raises `KataError`."""
+        if self._stand_in is not None:
+            return await self._connections.open(self._stand_in.name).models()
         name = provider or self.choose(None, None).model.provider
-        return await self._open(ModelRef(self.endpoint(name).name, "")).models()
+        return await self._connections.open(name).models()
 
     async def aclose(self) -> None:
         await self._connections.aclose()
@@ -138,16 +133,31 @@ class ProviderService:
     def _is_mock(self) -> bool:
         return self.policy.mode == "mock"
 
+    @property
+    def _stand_in(self) -> Endpoint | None:
+        """Who answers for every provider in this mode, if anybody does."""
+        return {"mock": registry.MOCK, "pi": registry.PI}.get(self.policy.mode)
+
+    def _of_pi(self, provider: str | None, model: str | None) -> Choice:
+        """Pi knows its own providers and models; kata checks only that one is named."""
+        if not model:
+            told = "which of Pi's models?"
+            raise KataError("usage", told, "kata models list --mode pi, then -m provider/id")
+        if not is_sendable(model):
+            raise _unsendable_model(model)
+        ref = ModelRef(provider, model) if provider else ModelRef.parse(model)
+        credential = self._connections.credential(registry.PI)
+        source = credential.source if isinstance(credential, Credential) else ""
+        return Choice(model=ref, key_source=source, host="")
+
     def _gated(self, ref: ModelRef) -> ModelRef:
         """In mock mode the mock answers for every model, and says so in the model's name."""
         return ModelRef("mock", str(ref)) if self._is_mock and ref.provider != "mock" else ref
 
     def _open(self, ref: ModelRef) -> Provider:
-        if self.policy.mode == "pi":
-            return Refusal(NO_PI)
         if not is_sendable(ref.id):
             return Refusal(_unsendable_model(ref.id).failure)
-        return self._connections.open(ref.provider)
+        return self._connections.open(self._stand_in.name if self._stand_in else ref.provider)
 
     def _attempt(self, request: Request, model: ModelRef, deadline_s: float | None) -> Attempt:
         self._attempts[request.task] += 1

@@ -23,7 +23,7 @@ ALLOWED = {
     "pi": {"core"},
     "providers": {"core", "pi"},
     "engine": {"core", "workflows", "spec"},
-    "app": {"core", "config", "context", "engine", "output", "providers", "spec", "store", "workflows"},
+    "app": {"core", "config", "context", "engine", "output", "pi", "providers", "spec", "store", "workflows"},
     "cli": {"core", "app", "output", "config"},
     "__main__": {"cli"},
     "__init__": set(),

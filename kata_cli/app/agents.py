@@ -1,0 +1,60 @@
+"""How the agents of pi mode are found and confined, from settings and the keys there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from kata_cli.app.place import working_directory
+from kata_cli.config.credentials import CredentialFinder
+from kata_cli.config.endpoints import BUILTINS
+from kata_cli.config.resolve import Resolved
+from kata_cli.core.ports import Credential, Timeouts
+from kata_cli.core.redact import Redactor
+from kata_cli.pi.options import PiOptions
+from kata_cli.providers.pi import PiProvider
+
+
+def pi_provider(
+    resolved: Resolved,
+    env: Mapping[str, str],
+    finder: CredentialFinder,
+    on_secret: Callable[[str], None],
+    timeouts: Timeouts,
+) -> PiProvider:
+    """A pool of Pi processes in the working directory; none is started yet."""
+    settings = resolved.settings
+    redactor = Redactor()
+
+    def learn(secret: str) -> None:
+        redactor.learn(secret)
+        on_secret(secret)
+
+    options = PiOptions(
+        cwd=working_directory(),
+        environ=env,
+        binary=settings.pi_binary or "",
+        tools=settings.tools,
+        agent_dir=Path(settings.pi_agent_dir) if settings.pi_agent_dir else None,
+        has_extensions=settings.pi_extensions,
+        keys=_keys(resolved, finder, learn),
+        redact=redactor.text,
+        max_instances=settings.jobs,
+    )
+    return PiProvider(options, timeouts)
+
+
+def _keys(
+    resolved: Resolved, finder: CredentialFinder, learn: Callable[[str], None]
+) -> dict[str, dict[str, str]]:
+    """The keys of the built-in providers, under the variables that their vendors and Pi read."""
+    keys = {}
+    for name in BUILTINS:
+        found = finder.find(resolved.endpoints[name])
+        if isinstance(found, Credential) and found.secret:
+            learn(found.secret)
+            variables = resolved.providers[name].key_vars
+            variable = next((var for var, kind in variables.items() if kind == found.kind), None)
+            if variable is not None:
+                keys[name] = {variable: found.secret}
+    return keys

@@ -1,0 +1,123 @@
+"""Checks of the programs that kata may call: each is asked for its version, for a few seconds at most."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+
+from kata_cli.app.check import Check, Machine, Site, Status
+from kata_cli.app.place import working_directory
+from kata_cli.core.errors import KataError
+from kata_cli.core.text import one_line
+
+PROBE_S = 4.0
+MAX_OUTPUT_BYTES = 65_536
+THIS_COMMAND = "kata doctor"  # what Pi's failures hint at
+
+_VERSION = re.compile(r"(?:^|\s)v?(\d+\.\d+\.\d+[\w.+-]*)(?=\s|$)")
+_PASSED_ON = ("HOME", "PATH", "LANG", "TERM", "TMPDIR")
+
+
+def check_python(machine: Machine) -> Iterator[Check]:
+    """The interpreter that runs this."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Check(status="ready", version=version, path=sys.executable)
+
+
+def check_git(machine: Machine) -> Iterator[Check]:
+    """Which files a project has is git's to say."""
+    yield _program("git", machine.env, "the files of a project are then found without .gitignore")
+
+
+def check_node(machine: Machine) -> Iterator[Check]:
+    """Pi runs on node, unless it brings its own."""
+    yield _program("node", machine.env, "only Pi needs it")
+
+
+def check_pi(site: Site) -> Iterator[Check]:
+    """The Pi that a run would start: where it is, and that it is neither stuck nor too old."""
+    from kata_cli.core import loop
+    from kata_cli.pi import binary, home
+    from kata_cli.pi.options import PiOptions
+
+    env = site.machine.env
+    options = PiOptions(cwd=working_directory(), environ=env, binary=site.resolved.settings.pi_binary or "")
+    path = None
+    try:
+        path = binary.find(options.binary, env.get("PATH", ""), options.cwd)
+        version = loop.run(binary.version_of(path, home.environment(options)))
+    except KataError as error:
+        hint = error.failure.hint
+        yield Check(
+            status="error" if site.mode == "pi" else "warning",
+            is_available=path is not None,
+            path=str(path) if path else None,
+            auth="unknown",
+            detail=error.failure.message + ("" if site.mode == "pi" else "; only mode pi needs it"),
+            remedy=f"run {path} --version yourself to see why" if hint == THIS_COMMAND else hint,
+        )
+    else:
+        yield Check(status="ready", path=str(path), version=str(version), auth="unknown")
+
+
+def _program(name: str, env: Mapping[str, str], without: str) -> Check:
+    path = shutil.which(name, path=env.get("PATH", ""))
+    if path is None:
+        detail = f"there is no {name} on the PATH; {without}"
+        return Check(status="warning", is_available=False, detail=detail, remedy=f"install {name}")
+    version, trouble = ask_version(path, env)
+    remedy = f"run {path} --version yourself to see why" if trouble else ""
+    status: Status = "warning" if trouble else "ready"
+    return Check(status=status, version=version, path=path, detail=trouble, remedy=remedy)
+
+
+def ask_version(path: str, env: Mapping[str, str], limit_s: float = PROBE_S) -> tuple[str | None, str]:
+    """What `PATH --version` says on either stream, or None and why not."""
+    try:
+        status, text = _run([path, "--version"], _scrubbed(env), limit_s)
+    except OSError as error:
+        return None, f"does not start: {error.strerror or error}"
+    if status is None:
+        return None, f"did not say its version within {limit_s:g} s"
+    said = one_line(text, 300) or "nothing"
+    if status != 0:
+        return None, f"ended with status {status} and said {said}"
+    found = _VERSION.search(text)
+    return (found[1], "") if found else (None, f"names no version but says {said}")
+
+
+def _run(argv: list[str], env: dict[str, str], limit_s: float) -> tuple[int | None, str]:
+    """Exit status and output; None when time ran out, then the whole process group is killed.
+
+    The output goes to a file: a pipe could be held open by a grandchild.
+    """
+    with tempfile.TemporaryFile() as output:
+        child = subprocess.Popen(
+            argv,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            status: int | None = child.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            status = None
+        finally:
+            if child.returncode is None:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+        output.seek(0)
+        return status, output.read(MAX_OUTPUT_BYTES).decode("utf-8", "replace")
+
+
+def _scrubbed(env: Mapping[str, str]) -> dict[str, str]:
+    """No key of the user's goes to a program that only has to say its version."""
+    return {name: value for name, value in env.items() if name in _PASSED_ON or name.startswith("LC_")}

@@ -1,0 +1,121 @@
+"""Which `pi` is run, and which generation of its protocol it speaks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from kata_cli.core.errors import KataError
+from kata_cli.core.text import one_line
+
+INSTALL = "install Pi: npm install -g @earendil-works/pi-coding-agent (it needs node)"
+UPDATE = "update Pi: npm install -g @earendil-works/pi-coding-agent@latest"
+VERSION_S = 4.0
+
+_VERSION = re.compile(r"\b(\d+)\.(\d+)\.(\d+)\b")
+
+
+class Version(NamedTuple):
+    """A version of Pi, and what it can do (Pi's changelog; checked by runs of 0.74.2, 0.87.1 and 1.5.2)."""
+
+    major: int
+    minor: int
+    patch: int
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}.{self.patch}"
+
+    @property
+    def has_settled(self) -> bool:
+        """Whether the end of a run is an event of its own, `agent_settled`."""
+        return self >= (0, 80, 4)
+
+    @property
+    def has_thinking_levels(self) -> bool:
+        """Whether Pi can be asked for the thinking levels of a model."""
+        return self >= (0, 81, 0)
+
+
+OLDEST_TESTED = Version(0, 74, 2)
+
+
+def find(configured: str, path_variable: str, cwd: Path) -> Path:
+    """The absolute path of Pi: the one that is configured, or the first of that name on PATH.
+
+    Neither `cwd` nor a relative entry of PATH is searched: the project must not choose what is run.
+    Raises `KataError` agent_unavailable.
+    """
+    name = os.path.expanduser(configured.strip()) or "pi"
+    if os.path.isabs(name):
+        candidates = iter([Path(name)])
+    elif "/" in name:
+        raise KataError(
+            "agent_unavailable", f"the path of Pi is relative: {name}", "set pi.binary to an absolute path"
+        )
+    else:
+        candidates = (directory / name for directory in absolute_entries(path_variable, cwd))
+    found = [path for path in candidates if path.is_file()]
+    for path in found:
+        if os.access(path, os.X_OK):
+            return path
+    if found:
+        raise KataError("agent_unavailable", f"{found[0]} is not executable", f"chmod +x {found[0]}")
+    where = "" if os.path.isabs(name) else " on PATH"
+    raise KataError("agent_unavailable", f"Pi is not installed: no {name}{where}", INSTALL)
+
+
+def absolute_entries(path_variable: str, cwd: Path) -> Iterator[Path]:
+    """The directories of a PATH that a project cannot fill: no relative ones, and not `cwd` itself."""
+    for entry in path_variable.split(os.pathsep):
+        if os.path.isabs(entry) and Path(os.path.realpath(entry)) != Path(os.path.realpath(cwd)):
+            yield Path(entry)
+
+
+async def version_of(binary: Path, environment: Mapping[str, str], within_s: float = VERSION_S) -> Version:
+    """The version that a binary reports, on whichever stream. Raises `KataError` agent_unavailable.
+
+    0.74 writes it to stderr where stdin is no terminal.
+    """
+    said, status = await _ask(binary, environment, within_s)
+    match = _VERSION.search(said)
+    if status != 0 or match is None:
+        reason = one_line(said, 300) or "nothing"
+        raise KataError("agent_unavailable", f"{binary} --version ended with {status}: {reason}", INSTALL)
+    version = Version(*map(int, match.groups()))
+    if version < OLDEST_TESTED:
+        told = f"Pi {version} at {binary} is older than {OLDEST_TESTED}, the oldest that kata is tested with"
+        raise KataError("agent_unavailable", told, UPDATE)
+    return version
+
+
+async def _ask(binary: Path, environment: Mapping[str, str], within_s: float) -> tuple[str, int | None]:
+    pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    try:
+        process = await asyncio.create_subprocess_exec(
+            binary,
+            "--version",
+            stdin=nothing,
+            stdout=pipe,
+            stderr=asyncio.subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise KataError("agent_unavailable", f"cannot start {binary}: {error.strerror}", INSTALL) from error
+    try:
+        async with asyncio.timeout(within_s):
+            said, _ = await process.communicate()
+    except TimeoutError:
+        told = f"{binary} --version did not answer within {within_s:g} s"
+        raise KataError("agent_unavailable", told, "kata doctor") from None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+    return said.decode("utf-8", "replace"), process.returncode

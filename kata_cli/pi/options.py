@@ -1,0 +1,37 @@
+"""How Pi is found, confined and limited; all of it comes from settings, nothing from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+READ_ONLY_TOOLS = ("read", "grep", "find", "ls")
+
+
+def _unchanged(text: str) -> str:
+    return text
+
+
+class PiOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`environ` is what the child's few variables are taken from, and where PATH is read.
+
+    `keys` holds, for each of Pi's providers, the variables that carry its key; a child gets only those of the
+    provider that it is started for. `agent_dir` is the user's own Pi directory, whose login and models.json
+    are then used. `redact` is applied to what the child says on stderr.
+    """
+
+    cwd: Path
+    environ: Mapping[str, str]
+    binary: str = ""  # an absolute path, or a name to be found on PATH; empty means `pi`
+    tools: tuple[str, ...] = READ_ONLY_TOOLS
+    agent_dir: Path | None = None
+    has_extensions: bool = False
+    keys: Mapping[str, Mapping[str, str]] = {}
+    redact: Callable[[str], str] = _unchanged
+    max_instances: int = 4
+    start_s: float = 10.0
+    command_s: float = 10.0
+    ping_after_s: float = 60.0
+    ping_s: float = 5.0
