@@ -14,6 +14,7 @@ from kata_cli.app.prepare import open_service, resolved_settings
 from kata_cli.core import loop
 from kata_cli.core.clock import SystemClock, parse_stamp
 from kata_cli.core.messages import ModelInfo
+from kata_cli.core.redact import Redactor
 from kata_cli.providers import catalog
 from kata_cli.providers.service import ProviderService
 from kata_cli.store.atomic import make_dirs, write_file
@@ -31,12 +32,12 @@ class Listing(msgspec.Struct, kw_only=True):
     models: list[ModelInfo]
 
 
-def list_models(options: Common, *, is_refreshed: bool) -> Listing:
+def list_models(options: Common, redactor: Redactor, *, is_refreshed: bool) -> Listing:
     """The models of the provider that a run would ask. Raises `KataError`."""
     env = os.environ
     resolved = resolved_settings(options, env, working_directory())
     service = open_service(
-        resolved, env, clock=SystemClock(), on_secret=lambda secret: None, api_key_file=options.api_key_file
+        resolved, env, clock=SystemClock(), redactor=redactor, api_key_file=options.api_key_file
     )
     cache = catalog.Catalog(resolved.paths.cache / "models", time.time, _write)
     provider = resolved.settings.provider or service.choose(None, resolved.settings.model).model.provider

@@ -125,6 +125,10 @@ def run(
         "context_enabled": False if no_context else None,
         "strict": True if strict else None,
     }
+    if dry_run and output is not None:
+        raise KataError(
+            "usage", "--dry-run writes no file", "leave out -o, and redirect stdout if you want it"
+        )
     return start(
         RunOptions(
             goal=goal,
