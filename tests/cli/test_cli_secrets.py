@@ -157,9 +157,7 @@ def test_s6_f86_keys_that_cannot_be_sent(tmp_path: Path, key: str) -> None:
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "json"])
-@pytest.mark.parametrize(
-    "command", [("models", "list", "--refresh"), ("auth", "status", "--check")], ids=" ".join
-)
+@pytest.mark.parametrize("command", ["models list --refresh", "auth status --check"])
 def test_s1_commands_beside_run_do_not_say_the_key_back(
     tmp_path: Path, command: str, form: tuple[str, ...]
 ) -> None:
