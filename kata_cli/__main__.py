@@ -16,6 +16,11 @@ def main() -> None:
             pass  # the long way tells what is wrong with stdout
         else:
             return
+    import signal
+
+    # During the imports Ctrl-C ends this process as it ends any other: without a traceback.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Until a run begins (`core.loop`) there is nothing but imports, and no garbage worth a look.
     gc.disable()
     from kata_cli.cli.main import run_and_exit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from kata_cli.app.place import working_directory
@@ -19,17 +19,11 @@ def pi_provider(
     resolved: Resolved,
     env: Mapping[str, str],
     finder: CredentialFinder,
-    on_secret: Callable[[str], None],
+    redactor: Redactor,
     timeouts: Timeouts,
 ) -> PiProvider:
     """A pool of Pi processes in the working directory; none is started yet."""
     settings = resolved.settings
-    redactor = Redactor()
-
-    def learn(secret: str) -> None:
-        redactor.learn(secret)
-        on_secret(secret)
-
     options = PiOptions(
         cwd=working_directory(),
         environ=env,
@@ -37,22 +31,20 @@ def pi_provider(
         tools=settings.tools,
         agent_dir=Path(settings.pi_agent_dir) if settings.pi_agent_dir else None,
         has_extensions=settings.pi_extensions,
-        keys=_keys(resolved, finder, learn),
+        keys=_keys(resolved, finder, redactor),
         redact=redactor.text,
         max_instances=settings.jobs,
     )
     return PiProvider(options, timeouts)
 
 
-def _keys(
-    resolved: Resolved, finder: CredentialFinder, learn: Callable[[str], None]
-) -> dict[str, dict[str, str]]:
+def _keys(resolved: Resolved, finder: CredentialFinder, redactor: Redactor) -> dict[str, dict[str, str]]:
     """The keys of the built-in providers, under the variables that their vendors and Pi read."""
     keys = {}
     for name in BUILTINS:
         found = finder.find(resolved.endpoints[name])
         if isinstance(found, Credential) and found.secret:
-            learn(found.secret)
+            redactor.learn(found.secret)
             variables = resolved.providers[name].key_vars
             variable = next((var for var, kind in variables.items() if kind == found.kind), None)
             if variable is not None:

@@ -17,6 +17,7 @@ from kata_cli.core import loop
 from kata_cli.core.clock import SystemClock
 from kata_cli.core.errors import ErrorDocument, Failure, KataError, document
 from kata_cli.core.ports import Credential, Endpoint
+from kata_cli.core.redact import Redactor
 from kata_cli.providers import auth, registry
 from kata_cli.providers.service import ProviderService
 
@@ -42,14 +43,16 @@ class AuthReport(msgspec.Struct, kw_only=True):
     error: ErrorDocument | None = None
 
 
-def auth_report(options: Common, *, is_checked: bool) -> tuple[AuthReport, Failure | None]:
+def auth_report(
+    options: Common, redactor: Redactor, *, is_checked: bool
+) -> tuple[AuthReport, Failure | None]:
     """The report, and why a run could not start now, if so. `is_checked` makes one free call."""
     env = os.environ
     resolved = resolved_settings(options, env, working_directory())
     key_file = Path(options.api_key_file) if options.api_key_file else None
     finder = CredentialFinder(env, resolved.paths, resolved, key_file)
     service = open_service(
-        resolved, env, clock=SystemClock(), on_secret=lambda secret: None, api_key_file=options.api_key_file
+        resolved, env, clock=SystemClock(), redactor=redactor, api_key_file=options.api_key_file
     )
     chosen, failure = _chosen(resolved, service, finder)
     rows = [_row(finder, endpoint, chosen) for endpoint in resolved.endpoints.values()]

@@ -93,7 +93,7 @@ def _site(options: Common, machine: Machine, resolved: Resolved, redactor: Redac
         resolved,
         machine.env,
         clock=machine.clock,
-        on_secret=redactor.learn,
+        redactor=redactor,
         api_key_file=options.api_key_file,
     )
     return Site(

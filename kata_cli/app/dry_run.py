@@ -55,14 +55,13 @@ class DryRun(msgspec.Struct, kw_only=True):
     cost_usd: float | None = None
 
 
-def show_dry_run(prepared: Prepared, env: Mapping[str, str]) -> str:
+def show_dry_run(prepared: Prepared, env: Mapping[str, str], redactor: Redactor) -> str:
     """The dry run in the format that was asked for. Needs no key. Raises `KataError`."""
-    redactor = Redactor()
     service = open_service(
         prepared.resolved,
         env,
         clock=prepared.clock,
-        on_secret=redactor.learn,
+        redactor=redactor,
         api_key_file=prepared.options.api_key_file,
     )
     main, models = choose_models(prepared, service, needs_key=False)

@@ -11,10 +11,12 @@ import msgspec
 from kata_cli.app.options import Common
 from kata_cli.app.place import working_directory
 from kata_cli.app.prepare import open_service, resolved_settings
+from kata_cli.config.resolve import Resolved
 from kata_cli.core import loop
 from kata_cli.core.clock import SystemClock, parse_stamp
 from kata_cli.core.messages import ModelInfo
-from kata_cli.providers import catalog
+from kata_cli.core.redact import Redactor
+from kata_cli.providers import catalog, registry
 from kata_cli.providers.service import ProviderService
 from kata_cli.store.atomic import make_dirs, write_file
 
@@ -31,15 +33,15 @@ class Listing(msgspec.Struct, kw_only=True):
     models: list[ModelInfo]
 
 
-def list_models(options: Common, *, is_refreshed: bool) -> Listing:
+def list_models(options: Common, redactor: Redactor, *, is_refreshed: bool) -> Listing:
     """The models of the provider that a run would ask. Raises `KataError`."""
     env = os.environ
     resolved = resolved_settings(options, env, working_directory())
     service = open_service(
-        resolved, env, clock=SystemClock(), on_secret=lambda secret: None, api_key_file=options.api_key_file
+        resolved, env, clock=SystemClock(), redactor=redactor, api_key_file=options.api_key_file
     )
     cache = catalog.Catalog(resolved.paths.cache / "models", time.time, _write)
-    provider = resolved.settings.provider or service.choose(None, resolved.settings.model).model.provider
+    provider = _provider(resolved, service)
     listed = loop.run(_list(service, provider, cache, is_refreshed=is_refreshed))
     return Listing(
         provider=service.endpoint(provider).name,
@@ -49,6 +51,14 @@ def list_models(options: Common, *, is_refreshed: bool) -> Listing:
         is_cached=listed.is_cached,
         models=listed.models,
     )
+
+
+def _provider(resolved: Resolved, service: ProviderService) -> str:
+    """Whose models: the provider that is named, else the one a run would ask. In pi mode all are Pi's."""
+    settings = resolved.settings
+    if settings.runtime_mode == "pi":
+        return registry.PI.name
+    return settings.provider or service.choose(None, settings.model).model.provider
 
 
 async def _list(

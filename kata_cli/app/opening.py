@@ -45,14 +45,13 @@ class OpenRun(msgspec.Struct, frozen=True, kw_only=True):
     directory: Path
 
 
-def open_run(prepared: Prepared, env: Mapping[str, str], streams: Streams) -> OpenRun:
+def open_run(prepared: Prepared, env: Mapping[str, str], streams: Streams, redactor: Redactor) -> OpenRun:
     """Choose the models, then create the run. Raises `KataError`; before that nothing was made."""
-    redactor = Redactor()
     service = open_service(
         prepared.resolved,
         env,
         clock=prepared.clock,
-        on_secret=redactor.learn,
+        redactor=redactor,
         api_key_file=prepared.options.api_key_file,
         scenario=prepared.scenario,
     )

@@ -12,11 +12,13 @@ from kata_cli.app.inputs import Inputs, argument_text, read_inputs
 from kata_cli.app.options import Common, RunOptions
 from kata_cli.app.result import OutputFile
 from kata_cli.config.credentials import CredentialFinder
+from kata_cli.config.endpoints import key_variable
 from kata_cli.config.resolve import Resolved, resolve
 from kata_cli.core.clock import FixedClock, SystemClock
 from kata_cli.core.errors import KataError
 from kata_cli.core.messages import ModelRef
 from kata_cli.core.ports import Clock, Credential, Endpoint, Provider, Timeouts
+from kata_cli.core.redact import Redactor
 from kata_cli.providers import registry
 from kata_cli.providers.mock import MockProvider
 from kata_cli.providers.mock.scenario import Scenario, read_scenario
@@ -95,12 +97,18 @@ def open_service(
     env: Mapping[str, str],
     *,
     clock: Clock,
-    on_secret: Callable[[str], None],
+    redactor: Redactor,
     api_key_file: str | None = None,
     scenario: Scenario | None = None,
 ) -> ProviderService:
-    """The provider service of a command, with the timeouts and fallbacks of its settings."""
+    """The provider service of a command, with the timeouts and fallbacks of its settings.
+
+    The redactor learns every key that the environment holds, asked for or not, and those that are found.
+    """
     settings = resolved.settings
+    for name, entry in resolved.providers.items():
+        for variable in (key_variable(name), *entry.key_vars):
+            redactor.learn(env.get(variable, ""))
     timeouts = Timeouts(
         connect_s=settings.connect_timeout,
         first_byte_s=settings.first_byte_timeout,
@@ -120,8 +128,8 @@ def open_service(
         endpoints=resolved.endpoints,
         credentials=finder,
         clock=clock,
-        on_secret=on_secret,
-        connect=_connector(resolved, env, finder, on_secret, scenario),
+        on_secret=redactor.learn,
+        connect=_connector(resolved, env, finder, redactor, scenario),
         # Retries of a run on fixed time must take the same time in every run.
         jitter=random.random if isinstance(clock, SystemClock) else lambda: 0.0,
     )
@@ -131,7 +139,7 @@ def _connector(
     resolved: Resolved,
     env: Mapping[str, str],
     finder: CredentialFinder,
-    on_secret: Callable[[str], None],
+    redactor: Redactor,
     scenario: Scenario | None,
 ) -> Callable[[Endpoint, Credential, Timeouts], Provider]:
     def connect(endpoint: Endpoint, credential: Credential, timeouts: Timeouts) -> Provider:
@@ -140,7 +148,7 @@ def _connector(
         if endpoint.kind == "pi":
             from kata_cli.app.agents import pi_provider
 
-            return pi_provider(resolved, env, finder, on_secret, timeouts)
+            return pi_provider(resolved, env, finder, redactor, timeouts)
         return registry.connect(endpoint, credential, timeouts)
 
     return connect
@@ -174,15 +182,17 @@ def _check_agents(resolved: Resolved, env: Mapping[str, str]) -> None:
 
 
 def _check_context(options: RunOptions, cwd: Path) -> None:
+    if options.context_dir is not None and options.flags.get("context_enabled") is False:
+        raise KataError("usage", "--context and --no-context exclude each other", "kata run --help")
     if options.context_dir is not None and not (cwd / options.context_dir).is_dir():
-        raise KataError(
-            "io", f"--context: there is no directory {options.context_dir}", "name a directory to read"
-        )
+        raise KataError("io", f"--context: {options.context_dir} is no directory", "name a directory to read")
 
 
 def _output(options: RunOptions, resolved: Resolved) -> OutputFile | None:
     if options.output is None or options.output == "-":
         return None
+    if not options.output:
+        raise KataError("usage", "-o: the name of the file is empty", "-o spec.md")
     output = OutputFile(Path(options.output), resolved.paths.state / "outputs")
     output.check(is_forced=options.is_forced)
     return output

@@ -105,9 +105,15 @@ class OutputFile:
 
     def _pour(self, data: bytes) -> None:
         try:
-            self.path.write_bytes(data)
+            # A pipe that nobody reads is refused here; a blocking open would wait for a reader for ever.
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            os.set_blocking(descriptor, True)
+            with open(descriptor, "wb") as file:
+                file.write(data)
         except OSError as error:
-            raise KataError("io", f"cannot write {self.path}: {error.strerror}") from None
+            raise KataError(
+                "io", f"cannot write {self.path}: {error.strerror}", "name a file after -o"
+            ) from None
 
     def _holds_foreign_text(self) -> bool:
         if self._is_special():

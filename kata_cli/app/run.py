@@ -16,14 +16,17 @@ from kata_cli.app.signals import SignalStop
 from kata_cli.context.gather import gather
 from kata_cli.core.errors import Failure, KataError
 from kata_cli.core.events import ContextGathered
+from kata_cli.core.redact import Redactor
 from kata_cli.core.stop import Stop
 from kata_cli.engine import run as engine
 from kata_cli.store.atomic import write_file
 
 
-async def execute(prepared: Prepared, env: Mapping[str, str], streams: Streams) -> Failure | None:
+async def execute(
+    prepared: Prepared, env: Mapping[str, str], streams: Streams, redactor: Redactor
+) -> Failure | None:
     """Do one orchestration run. Why it failed, if so; everything about it is on disk either way."""
-    run = open_run(prepared, env, streams)
+    run = open_run(prepared, env, streams, redactor)
     signals = SignalStop(run.runtime.stop, run.runtime.finish_now)
     signals.install()
     ticker = asyncio.create_task(run.runtime.tick())

@@ -11,6 +11,8 @@ from kata_cli.core.text import neutral, one_line
 from kata_cli.workflows import catalog
 from kata_cli.workflows.model import Workflow, levels
 
+MAX_INDENT = 20  # a chain of thousands would be megabytes of blanks
+
 
 def list_workflows() -> list[dict[str, str]]:
     """Every workflow that a bare name reaches. A broken file of the user's own is listed with its mistake."""
@@ -52,7 +54,7 @@ def _waves(workflow: Workflow) -> str:
         for task in wave:
             after = f"  after {', '.join(task.needs)}" if task.needs else ""
             mark = f"  -> {workflow.result.kind}" if task.id == workflow.result.task else ""
-            rows.append(f"{'  ' * depth}{task.id} [{task.role}]{after}{mark}\n")
+            rows.append(f"{'  ' * min(depth, MAX_INDENT)}{task.id} [{task.role}]{after}{mark}\n")
     return "".join(rows)
 
 

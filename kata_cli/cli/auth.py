@@ -38,7 +38,7 @@ def status(
         trusts_project=trust_project,
         api_key_file=api_key_file,
     )
-    report, failure = auth_report(common, is_checked=check)
+    report, failure = auth_report(common, shell.redactor(), is_checked=check)
     if as_json:
         shell.put_json(report)
     else:

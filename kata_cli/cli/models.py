@@ -38,7 +38,7 @@ def list_(
         trusts_project=trust_project,
         api_key_file=api_key_file,
     )
-    listing = list_models(common, is_refreshed=refresh)
+    listing = list_models(common, shell.redactor(), is_refreshed=refresh)
     if as_json:
         shell.put_json(listing)
         return

@@ -129,6 +129,10 @@ def run(
         "tools": tools,
         "allow_agent": True if allow_agent else None,
     }
+    if dry_run and output is not None:
+        raise KataError(
+            "usage", "--dry-run writes no file", "leave out -o, and redirect stdout if you want it"
+        )
     return start(
         RunOptions(
             goal=goal,

@@ -12,8 +12,10 @@ from kata_cli.app.run import execute
 from kata_cli.cli import shell
 from kata_cli.core import loop
 from kata_cli.core.errors import Exit, Failure, KataError
-from kata_cli.output.console import Writer, is_terminal, wants_colour
+from kata_cli.output.console import Writer, columns, is_terminal, wants_colour
 from kata_cli.output.screen import Log, Quiet, Screen
+
+MIN_COLUMNS = 50  # below this the rows of the live display would be cut to nothing
 
 
 def start(options: RunOptions) -> int:
@@ -36,7 +38,7 @@ def start(options: RunOptions) -> int:
 def _preview(prepared: Prepared) -> int:
     from kata_cli.app.dry_run import show_dry_run
 
-    shell.put(show_dry_run(prepared, os.environ))
+    shell.put(show_dry_run(prepared, os.environ, shell.redactor()))
     return Exit.OK
 
 
@@ -44,7 +46,7 @@ def _do(prepared: Prepared) -> Failure | None:
     if prepared.is_fixed:
         shell.stdout, shell.stderr = Writer(1, is_inline=True), Writer(2, is_inline=True)
     streams = Streams(shell.stdout, _screen(prepared))
-    return loop.run(execute(prepared, os.environ, streams), is_virtual=prepared.is_fixed)
+    return loop.run(execute(prepared, os.environ, streams, shell.redactor()), is_virtual=prepared.is_fixed)
 
 
 def _screen(prepared: Prepared) -> Screen:
@@ -52,7 +54,7 @@ def _screen(prepared: Prepared) -> Screen:
     if options.is_quiet:
         return Quiet(shell.stderr)
     is_tty = is_terminal(2)
-    if not is_tty or in_ci(env) or env.get("TERM", "") in ("dumb", ""):
+    if not is_tty or columns(2) < MIN_COLUMNS or in_ci(env) or env.get("TERM", "") in ("dumb", ""):
         return Log(shell.stderr, is_verbose=options.is_verbose)
     from kata_cli.output.human import LiveScreen
 

@@ -70,6 +70,8 @@ def show(
     from kata_cli.core.text import neutral
 
     common = Common(flags={"home": home})
+    if task is not None and not (request or reply):
+        raise KataError("usage", "--task needs --request or --reply", "kata sessions show --help")
     if request or reply:
         if task is None or (request and reply):
             raise KataError("usage", "--request or --reply needs --task ID", "kata sessions show --help")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from kata_cli.core.errors import Exit, Failure, KataError, document
 from kata_cli.core.text import neutral, one_line
 from kata_cli.output.console import Writer
+
+if TYPE_CHECKING:
+    from kata_cli.core.redact import Redactor
 
 LINE_CHARS = 4000
 STOPPED = (Exit.DEADLINE, Exit.HUP, Exit.INT, Exit.TERM)
@@ -14,6 +18,7 @@ STOPPED_FLUSH_S = 0.5
 
 stdout = Writer(1)
 stderr = Writer(2)
+_redactor: Redactor | None = None
 
 
 class Refused(KataError):
@@ -39,29 +44,48 @@ def fill_closed_descriptors() -> None:
             os.open(os.devnull, os.O_RDONLY)
 
 
+def redactor() -> Redactor:
+    """The process's one redactor: whoever finds a secret teaches it, all that is told goes through it."""
+    global _redactor
+    if _redactor is None:
+        from kata_cli.core.redact import Redactor
+
+        _redactor = Redactor()
+    return _redactor
+
+
 def say(line: str) -> None:
     """One line on stderr."""
-    stderr.write(f"{neutral(line)}\n".encode("utf-8", "backslashreplace"))
+    stderr.write(f"{neutral(_clean(line))}\n".encode("utf-8", "backslashreplace"))
 
 
 def put(text: str) -> None:
-    """Data on stdout; what is untrusted in it has been neutralised by who made it."""
-    stdout.write(text.encode("utf-8", "backslashreplace"))
+    """Text on stdout, made safe to show."""
+    stdout.write(neutral(_clean(text)).encode("utf-8", "backslashreplace"))
 
 
 def put_json(value: object) -> None:
     """One JSON document on stdout."""
+    stdout.write(_document(value))
+
+
+def _clean(text: str) -> str:
+    """No command shows a secret that it has learned; most never learn one."""
+    return text if _redactor is None else _redactor.text(text)
+
+
+def _document(value: object) -> bytes:
+    import msgspec
+
     from kata_cli.output.machine import encode
 
-    stdout.write(encode(value))
+    return encode(value if _redactor is None else _redactor.value(msgspec.to_builtins(value)))
 
 
 def tell(failure: Failure, *, as_json: bool, runtime_mode: str | None = None) -> None:
     """A failure on stderr: two lines for a person, one document for a program."""
     if as_json:
-        from kata_cli.output.machine import encode
-
-        stderr.write(encode(document(failure, runtime_mode)))
+        stderr.write(_document(document(failure, runtime_mode)))
         return
     say(one_line(f"kata: {failure.message}", LINE_CHARS))
     say(one_line(f"hint: {failure.hint}", LINE_CHARS))

@@ -137,4 +137,6 @@ def _leaves(
             yield from _leaves(by_key, file, raw, prefix, f"{key}.")
         else:
             known = values.nearest(key, by_key)
-            raise file.error(prefix + key, f"unknown key{known}", "kata config show lists every key")
+            raise file.error(
+                prefix + key, f"unknown key{known}", "kata config show --isolated lists every key"
+            )

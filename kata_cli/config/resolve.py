@@ -143,7 +143,7 @@ def _project_layer(file: toml.File, *, is_trusted: bool) -> Layer:
     layer = _layer(file, "project")
     trust.check_user_only(layer)
     if "profiles" in file.table:
-        raise file.error("profiles", "profiles belong into your own config.toml only", "kata config show")
+        raise file.error("profiles", "profiles belong into your own config.toml only", "move it there")
     if not is_trusted:
         trust.check_values(layer, file)
         layer.is_limited = True

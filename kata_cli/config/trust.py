@@ -77,7 +77,7 @@ def check_user_only(layer: Layer) -> None:
     """Refuse keys that belong to the user file alone, trusted or not. Raises `KataError` config."""
     for name, value in layer.values.items():
         if SETTINGS[name].is_user_only:
-            raise rejection(value, "belongs at the top of your own config.toml only", "kata config show")
+            raise rejection(value, "belongs at the top of your own config.toml only", "move it there")
 
 
 def _untrusted(source: str, message: str, path: Path) -> KataError:

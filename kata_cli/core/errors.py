@@ -45,7 +45,7 @@ MEANINGS: dict[str, Meaning] = {
         Exit.ERROR, False, "run the same command with --debug and report the traceback it prints"
     ),
     "usage": Meaning(Exit.USAGE, False, "kata --help"),
-    "config": Meaning(Exit.CONFIG, False, "kata config show"),
+    "config": Meaning(Exit.CONFIG, False, "mend the file, or go on without it: --isolated"),
     "missing_auth": Meaning(Exit.AUTH, False, "kata auth status"),
     "invalid_auth": Meaning(Exit.AUTH, False, "kata auth status --check"),
     "session_expired": Meaning(Exit.AUTH, True, "kata auth status"),

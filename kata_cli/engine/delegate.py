@@ -12,7 +12,16 @@ from kata_cli.core.events import AttemptFailed, AttemptStarted, Event, ReplyFail
 from kata_cli.core.fence import fence
 from kata_cli.core.messages import Message, Request
 from kata_cli.core.ports import Provider
-from kata_cli.engine.draft import SPEC_MAX_TOKENS, Reading, is_draft, read_answer, repair_request, schema_of
+from kata_cli.engine.draft import (
+    JSON_NAME,
+    JSON_WISH,
+    SPEC_MAX_TOKENS,
+    Reading,
+    is_draft,
+    read_answer,
+    repair_request,
+    schema_of,
+)
 from kata_cli.engine.plan import Plan
 from kata_cli.workflows import template
 from kata_cli.workflows.model import Task
@@ -36,7 +45,9 @@ def build_request(task: Task, plan: Plan, outputs: Mapping[str, Outcome]) -> Req
     values |= {f"vars.{name}": value for name, value in plan.vars.items()}
     values |= {f"tasks.{need}.output": _material(need, plan, outputs[need]) for need in task.needs}
     schema, schema_name = schema_of(task, plan)
-    system = "\n\n".join(part for part in (plan.system, task.system or role_system(task.role) or "") if part)
+    wish = JSON_WISH if schema_name == JSON_NAME else ""
+    parts = (plan.system, task.system or role_system(task.role) or "", wish)
+    system = "\n\n".join(part for part in parts if part)
     return Request(
         task=task.id,
         role=task.role,

@@ -17,6 +17,8 @@ from kata_cli.spec.render import render
 from kata_cli.workflows.model import Task
 
 SPEC_MAX_TOKENS = 16_384
+JSON_NAME = "json"
+JSON_WISH = "Answer with one JSON value and nothing else."
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -33,8 +35,10 @@ def is_draft(task: Task, plan: Plan) -> bool:
 
 
 def schema_of(task: Task, plan: Plan) -> tuple[dict[str, Any] | None, str]:
-    """The JSON Schema that the task's answer must follow and its name, or (None, "")."""
-    return (ANSWER_SCHEMA, ANSWER_SCHEMA_NAME) if is_draft(task, plan) else (None, "")
+    """The JSON Schema that the task's answer must follow and its name; any JSON is (None, "json")."""
+    if is_draft(task, plan):
+        return ANSWER_SCHEMA, ANSWER_SCHEMA_NAME
+    return None, JSON_NAME if task.output == "json" else ""
 
 
 def read_answer(task: Task, plan: Plan, text: str, *, is_final: bool) -> Reading:

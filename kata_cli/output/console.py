@@ -129,6 +129,14 @@ def is_terminal(fd: int) -> bool:
         return False
 
 
+def columns(fd: int) -> int:
+    """The width of a terminal, 80 where it does not say."""
+    try:
+        return os.get_terminal_size(fd).columns or 80
+    except OSError:
+        return 80
+
+
 def wants_colour(choice: str, env: Mapping[str, str], *, is_tty: bool) -> bool:
     """The colour decision: flag, then NO_COLOR, FORCE_COLOR and CLICOLOR_FORCE, TERM, the stream itself.
 

@@ -68,7 +68,7 @@ async def _page(
         return decode(response.content)
     except msgspec.DecodeError as error:
         told = f"{source.provider} sent a model list that cannot be read: {error}"
-        raise KataError("provider_unavailable", told, "kata doctor") from error
+        raise KataError("provider_unavailable", told, "kata config show") from error
     except Exception as error:
         failure = failure_of(error, connection, source)
         if failure is None:

@@ -40,7 +40,6 @@ ADAPTERS = table(
         has_token_session=True,
     ),
     Adapter(kind="openai", factory="kata_cli.providers.openai:OpenAIProvider"),
-    Adapter(kind="pi", factory="kata_cli.providers.pi:PiProvider", has_api_key=False),
     Adapter(kind="mock", factory="kata_cli.providers.mock:MockProvider", has_api_key=False),
 )
 

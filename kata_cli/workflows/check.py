@@ -29,6 +29,7 @@ from kata_cli.workflows.model import (
     find_cycle,
 )
 from kata_cli.workflows.roles import role_system
+from kata_cli.workflows.variables import fits
 
 MAX_TASKS = 10_000
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -85,6 +86,8 @@ def _problems(workflow: Workflow) -> Iterator[Problem]:
     if workflow.result.task not in seen:
         known = ", ".join(ids)
         yield "result.task", f"no task {workflow.result.task!r} (there are: {known})"
+    elif workflow.result.kind == "json" and workflow.task(workflow.result.task).output != "json":
+        yield "result.kind", f'task {workflow.result.task!r} needs output = "json" for a JSON result'
     yield from _var_problems(workflow)
 
 
@@ -108,6 +111,8 @@ def _task_problems(task: Task, workflow: Workflow, seen: set[str], ids: set[str]
 def _limit_problems(task: Task) -> Iterator[Problem]:
     if task.max_tokens is not None and task.max_tokens < 1:
         yield "max_tokens", "expected at least 1"
+    if task.temperature is not None and not 0 <= task.temperature <= 2:
+        yield "temperature", f"expected a number from 0 to 2, got {task.temperature}"
     if task.thinking is not None and task.thinking not in THINKING_LEVELS:
         yield "thinking", f"expected one of {', '.join(THINKING_LEVELS)}"
     if task.timeout is not None:
@@ -138,6 +143,11 @@ def _var_problems(workflow: Workflow) -> Iterator[Problem]:
             yield f"vars.{name}", f"variable {name!r} is not used by any task"
         if var.required and var.default is not None:
             yield f"vars.{name}", f"variable {name!r} is required, so it has no default"
+        if var.choices is not None and not var.choices:
+            yield f"vars.{name}.choices", "expected at least one choice"
+        for value in [*(var.choices or []), *([] if var.default is None else [var.default])]:
+            if not fits(var.type, value):
+                yield f"vars.{name}", f"{value!r} is not of type {var.type}"
         if var.choices and var.default is not None and var.default not in var.choices:
             yield f"vars.{name}.default", f"{var.default!r} is not one of the choices"
 

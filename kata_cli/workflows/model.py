@@ -21,7 +21,7 @@ class Var(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     type: VarType = "string"
     required: bool = False
     default: VarValue | None = None
-    choices: list[VarValue] = []
+    choices: list[VarValue] | None = None
     help: str = ""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from kata_cli.core.errors import KataError
 from kata_cli.core.text import near
-from kata_cli.workflows.model import Var, VarValue, Workflow
+from kata_cli.workflows.model import Var, VarType, VarValue, Workflow
 
 _TRUE = ("true", "yes", "1", "on")
 _FALSE = ("false", "no", "0", "off")
@@ -30,9 +30,9 @@ def _bind_one(name: str, var: Var, value: VarValue | None) -> str:
             )
         return "" if var.default is None else _text(var.default)
     text = _text(value)
-    if not _fits(var.type, text):
+    if not fits(var.type, text):
         raise KataError("usage", f"--var {name}: {text!r} is not of type {var.type}", f"--var {name}=VALUE")
-    choices = [_text(choice) for choice in var.choices]
+    choices = [_text(choice) for choice in var.choices or []]
     if choices and text not in choices:
         raise KataError(
             "usage", f"--var {name}: {text!r} is not one of {', '.join(choices)}", near(text, choices)
@@ -44,7 +44,9 @@ def _text(value: VarValue) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _fits(kind: str, text: str) -> bool:
+def fits(kind: VarType, value: VarValue) -> bool:
+    """Whether a value can be read as that type."""
+    text = _text(value)
     if kind == "bool":
         return text.lower() in _TRUE + _FALSE
     try:

@@ -11,6 +11,7 @@ from kata_cli.app.plan import choose_models, context_query, make_plan, new_run_i
 from kata_cli.app.prepare import Prepared, open_service, prepare, resolved_settings
 from kata_cli.core.clock import SystemClock
 from kata_cli.core.errors import KataError
+from kata_cli.core.redact import Redactor
 
 WORKFLOW = """
 schema = "kata.workflow/v1"
@@ -53,7 +54,7 @@ def models_of(run: Prepared, env: dict[str, str] | None = None) -> dict[str, str
         run.resolved,
         {"HOME": str(run.cwd), **(KEYS if env is None else env)},
         clock=SystemClock(),
-        on_secret=lambda _: None,
+        redactor=Redactor(),
     )
     return {name: str(model) for name, model in choose_models(run, service, needs_key=True)[1].items()}
 
@@ -91,7 +92,7 @@ def test_the_id_follows_from_the_inputs_where_time_is_fixed(tmp_path: Path) -> N
     fixed = {"SOURCE_DATE_EPOCH": "1700000000"}
     flags = {"runtime_mode": "mock"}
     run = prepared(tmp_path, env=fixed, flags=flags)
-    service = open_service(run.resolved, {"HOME": str(tmp_path)}, clock=run.clock, on_secret=lambda _: None)
+    service = open_service(run.resolved, {"HOME": str(tmp_path)}, clock=run.clock, redactor=Redactor())
     main, _ = choose_models(run, service, needs_key=True)
     assert new_run_id(run, main) == new_run_id(run, main)
     assert new_run_id(run, main).startswith("20231114-221320-")

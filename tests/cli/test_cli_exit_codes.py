@@ -99,7 +99,17 @@ ROWS = {
     "4-invalid": scripted(4, "invalid_auth"),
     "4-expired": scripted(4, "session_expired"),
     "5-pi": refused(
-        5, "agent_unavailable", "run", "--no-stdin", "--mode", "pi", "goal", says="--mode native"
+        5,
+        "agent_unavailable",
+        "run",
+        "--no-stdin",
+        "--mode",
+        "pi",
+        "-m",
+        "x/y",
+        "goal",
+        env={"KATA_PI_BINARY": "/nowhere/pi"},
+        says="npm install",
     ),
     "6-rate": scripted(6, "rate_limited"),
     "6-down": scripted(6, "provider_unavailable"),

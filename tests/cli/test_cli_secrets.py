@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from cli.shell import Ended, Shell
+from cli.shell import MOCK, Ended, Shell
 from servers.vendor import Behaviour, Models, Reply, Status, VendorServer
 
 CANARY = 'kC9/canary+"x\\y=ZtQ7vW3m'
@@ -154,3 +154,27 @@ def test_s6_f86_keys_that_cannot_be_sent(tmp_path: Path, key: str) -> None:
         assert server.accepted == 0
     assert key not in told
     assert "OPENAI_API_KEY" in told
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "json"])
+@pytest.mark.parametrize("command", ["models list --refresh", "auth status --check"])
+def test_s1_commands_beside_run_do_not_say_the_key_back(
+    tmp_path: Path, command: str, form: tuple[str, ...]
+) -> None:
+    """S1: what `run` redacts, every other command that holds the key redacts too, escapes included."""
+    shell = Shell(tmp_path)
+    with VendorServer([Status(status=401, message=f"{TOLD}\x1b[31m")]) as server:
+        env = {"OPENAI_BASE_URL": server.openai_url, "OPENAI_API_KEY": CANARY}
+        ended = shell.kata(*command.split(), "--provider", "openai", *form, env=env)
+        assert server.requests[0].headers["authorization"] == f"Bearer {CANARY}"
+    assert ended.code == 4
+    assert leaks(shell, ended) == []
+    assert b"\x1b" not in ended.stdout + ended.stderr.encode()
+
+
+def test_s1_mock_mode_knows_the_keys_of_the_environment(tmp_path: Path) -> None:
+    """S1: a key in the environment is redacted in mock mode too, where nobody asks for it."""
+    shell = Shell(tmp_path)
+    ended = shell.kata(*MOCK, "-w", "ask", f"my key is {CANARY}", env={"OPENAI_API_KEY": CANARY})
+    assert ended.code == 0
+    assert leaks(shell, ended) == []

@@ -270,20 +270,28 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_d2_f88_poor_environments(tmp_path: Path, name: str) -> None:
-    """D2, F88: without home, in LANG=C, on a dumb or narrow terminal the bytes are the same."""
+    """D2, F88: without home, in LANG=C, on a dumb terminal or one that lies the bytes are the same."""
     shell, env = Shell(tmp_path), {"XDG_STATE_HOME": str(tmp_path), **ENVIRONMENTS[name]}
     env |= {"XDG_CONFIG_HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
     goal = (*QUICK[:-1], "Grüße: make save atomic")
     piped = shell.kata(*goal, env=env)
     assert piped.code == 0, piped.stderr
     assert "Grüße" in piped.text
-    shown = on_terminal(shell, *goal, env=env, columns=20)
+    shown = on_terminal(shell, *goal, env=env, columns=60)
     assert (shown.code, "Traceback" in shown.text) == (0, False)
     assert piped.stdout in shown.screen
     assert "\x1b" not in piped.text + piped.stderr
     assert ("\x1b" in shown.text) == (name not in ("dumb", "no-term"))
     if name == "no-color":
         assert not re.search("\x1b\\[[0-9;]*3[0-9]m", shown.text)
+
+
+def test_d2_a_narrow_terminal_gets_plain_lines(tmp_path: Path) -> None:
+    """D2: on 20 columns the rows of the live display would be cut to nothing, so the log is shown."""
+    shown = on_terminal(Shell(tmp_path), *QUICK, columns=20)
+    assert shown.code == 0
+    assert "\x1b" not in shown.text
+    assert "synthesize completed" in shown.text
 
 
 def test_d2_no_home_at_all(tmp_path: Path) -> None:

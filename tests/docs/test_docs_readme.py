@@ -151,6 +151,8 @@ def shown(default: object) -> str:
     """A default as the table writes it."""
     if default in (None, (), {}):
         return ""
+    if isinstance(default, tuple):
+        default = ",".join(default)
     text = (
         str(default).lower()
         if isinstance(default, bool)

@@ -178,14 +178,20 @@ def test_mock_mode_rehearses_a_fallback() -> None:
     assert models_asked(bench.ask())[-1] == "mock/openai/gpt-x"
 
 
-def test_rm_12_pi_mode_is_refused_with_the_way_back() -> None:
-    """RM-12: choice, stream and listing say the same, and nothing is opened."""
-    bench = Bench(mode="pi")
-    assert refusal(lambda: bench.service.choose(None, None)).code == "agent_unavailable"
-    failed = last_failure(bench.ask())
-    assert (failed.code, failed.hint) == ("agent_unavailable", "kata run --mode native")
-    assert refusal(lambda: loop.run(bench.service.models("anthropic"))).code == "agent_unavailable"
-    assert bench.providers == {}
+def test_rm_11_in_pi_mode_everything_goes_to_pi() -> None:
+    """RM-11: whatever the model's provider, Pi answers and lists; its name stays the model's own."""
+    bench = Bench(mode="pi", pi=[[DONE]])
+    choice = bench.service.choose(None, "google/gemini-x")
+    assert (str(choice.model), choice.host) == ("google/gemini-x", "")
+    assert models_asked(bench.ask(model=choice.model)) == ["google/gemini-x"]
+    assert list(bench.providers) == ["pi"]
+
+
+def test_pi_mode_needs_a_model_by_name() -> None:
+    """Only Pi knows its models, so a run has to name one; the hint says how to see them."""
+    failure = refusal(lambda: Bench(mode="pi").service.choose(None, None))
+    assert failure.code == "usage"
+    assert failure.hint.startswith("kata models list --mode pi")
 
 
 def test_an_unknown_provider_of_a_task_fails_its_reply() -> None:
