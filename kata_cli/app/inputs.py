@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -103,7 +104,7 @@ def _checked_goal(goal: str, *, is_argument: bool) -> str:
         raise KataError(
             "usage",
             f"the goal {goal!r} is the name of a file",
-            f"--goal-file {goal} to read the goal from it, -f {goal} to show it to the models; quote globs",
+            f"--goal-file {shlex.quote(goal)} to read the goal from it, or -f to show it; quote globs",
         )
     return goal.strip()
 

@@ -17,6 +17,7 @@ from kata_cli.config.resolve import Resolved
 from kata_cli.core.errors import KataError
 from kata_cli.core.records import RunRecord
 from kata_cli.core.text import one_line
+from kata_cli.store.exchanges import read_exchanges
 from kata_cli.store.journal import read_journal
 from kata_cli.store.runs import RunStore
 from kata_cli.store.views import write_views
@@ -60,22 +61,17 @@ def list_runs(options: Common, *, limit: int, offset: int, status: str | None, i
     project = None if is_all else str(resolved.project_root)
     rows: list[RunRow] = []
     warnings: list[str] = []
-    skipped = 0
-    for run_id in store.ids():
-        try:
-            record = store.load(run_id)
-        except KataError as error:
-            warnings.append(error.failure.message)
+    matching = 0
+    for run in store.each():
+        if isinstance(run, KataError):
+            warnings.append(run.failure.message)
             continue
-        if (project is not None and record.project != project) or (
-            status is not None and record.status != status
-        ):
+        if project not in (None, run.project) or status not in (None, run.status):
             continue
-        skipped += 1
-        if skipped <= offset:
-            continue
-        rows.append(_row(record))
-        if len(rows) >= limit:
+        matching += 1
+        if matching > offset:
+            rows.append(_row(run))
+        if len(rows) == limit:
             break
     return RunList(runs=rows, warnings=warnings)
 
@@ -113,26 +109,17 @@ def read_exchange(options: Common, name: str, task: str, side: str) -> str:
         raise KataError(
             "usage", f"run {detail.record.run_id} has no task {task!r}", f"tasks: {', '.join(known)}"
         )
-    found = None
-    for line in _lines(detail.directory / "exchanges.jsonl"):
-        exchange = msgspec.json.decode(line)
-        if exchange["task"] == task:
-            found = exchange
-    if found is None or found.get(side) is None:
-        raise KataError("usage", f"task {task!r} has no {side}", f"kata sessions show {detail.record.run_id}")
-    if side == "reply":
-        return str(found["reply"]["text"])
-    request = found["request"]
-    turns = [f"[{message['role']}]\n{message['text']}" for message in request["messages"]]
-    system = [f"[system]\n{request['system']}"] if request.get("system") else []
-    return "\n\n".join(system + turns)
-
-
-def _lines(path: Path) -> list[bytes]:
-    try:
-        return [line for line in path.read_bytes().split(b"\n") if line]
-    except OSError as error:
-        raise KataError("io", f"cannot read {path}: {error.strerror}") from None
+    attempts = [
+        exchange for exchange in read_exchanges(detail.directory / "exchanges.jsonl") if exchange.task == task
+    ]
+    request = attempts[-1].request if attempts else None
+    reply = attempts[-1].reply if attempts else None
+    if side == "reply" and reply is not None:
+        return reply.text
+    if side == "request" and request is not None:
+        turns = [f"[{message.role}]\n{message.text}" for message in request.messages]
+        return "\n\n".join([f"[system]\n{request.system}", *turns] if request.system else turns)
+    raise KataError("usage", f"task {task!r} has no {side}", f"kata sessions show {detail.record.run_id}")
 
 
 def _resolved_run(options: Common, name: str) -> tuple[RunStore, str]:

@@ -26,7 +26,7 @@ from kata_cli.context import shard
 from kata_cli.context.query import Limits
 from kata_cli.context.sensitive import is_sensitive
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SHARDS = 2
 
 

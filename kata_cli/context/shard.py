@@ -8,60 +8,22 @@ renamed into its place.
 
 from __future__ import annotations
 
-import operator
 import os
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
-from itertools import compress
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
+from kata_cli.context.stamps import Files, compare
 from kata_cli.context.tree import Refused, Tree
 from kata_cli.context.words import TOKENIZER, fts_query
 
 MAX_INDEXED_BYTES = 65_536  # of each file; words further down do not count
-RACY_NS = 2_000_000_000  # a file this young may change again within one tick of its clock, as git has it
 BUSY_S = 10.0
 _PENDING_BYTES = 8 << 20  # FTS5 writes a segment each time this much is pending
-_NEVER = 0  # the stamp of a file that is read anew each time
-_identity = operator.attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
-
-
-class Files(msgspec.Struct, array_like=True):
-    """The files as they were last read, in columns, as a large tree is loaded at each run.
-
-    `stamps` are hashes of what `lstat` said, `rows` are document numbers, `reasons` say why one is left out.
-    """
-
-    paths: list[bytes] = []
-    stamps: list[int] = []
-    rows: list[int] = []
-    sizes: list[int] = []
-    reasons: dict[bytes, str] = {}
-
-    def add(self, path: bytes, stamp: int, row: int, size: int) -> None:
-        """One more file."""
-        self.paths.append(path)
-        self.stamps.append(stamp)
-        self.rows.append(row)
-        self.sizes.append(size)
-
-    def is_whole(self) -> bool:
-        """Whether all columns are of one length."""
-        return len(self.paths) == len(self.stamps) == len(self.rows) == len(self.sizes)
-
-    def only(self, is_kept: list[bool]) -> Files:
-        """The files whose place in a list of flags is true."""
-        paths = list(compress(self.paths, is_kept))
-        stamps, rows, sizes = (
-            list(compress(column, is_kept)) for column in (self.stamps, self.rows, self.sizes)
-        )
-        kept = self.reasons.keys() & set(paths)
-        return Files(paths, stamps, rows, sizes, {path: self.reasons[path] for path in kept})
 
 
 class State(msgspec.Struct, array_like=True):
@@ -162,7 +124,7 @@ def _fill(source: Source, name: str) -> tuple[sqlite3.Connection, Files]:
         connection.execute("CREATE TABLE state (value BLOB)")
         connection.execute("INSERT INTO state VALUES (NULL)")
         state = State(1, Files())
-        _add(connection, source, state, _compare(source, state.files)[1])
+        _add(connection, source, state, compare(source.root, source.paths, state.files)[1])
         connection.execute("COMMIT")
     except BaseException:
         connection.close()
@@ -173,7 +135,7 @@ def _fill(source: Source, name: str) -> tuple[sqlite3.Connection, Files]:
 def _refreshed(connection: sqlite3.Connection, source: Source) -> Files | None:
     """The files as they are now, all of them indexed; None if another process wrote the index meanwhile."""
     version, state = _version(connection), _load(connection)
-    kept, stale = _compare(source, state.files)
+    kept, stale = compare(source.root, source.paths, state.files)
     if not stale and len(kept.paths) == len(state.files.paths):
         return kept
     if state.next_row + len(stale) > 1.25 * (len(kept.paths) + len(stale)) + 100:
@@ -203,31 +165,6 @@ def _load(connection: sqlite3.Connection) -> State:
     if not state.files.is_whole():
         raise Outdated("columns of different length")
     return state
-
-
-def _compare(source: Source, known: Files) -> tuple[Files, dict[bytes, int]]:
-    """The files that are as they were, and the stamps of those that must be read."""
-    stamps = _stamps(source.root, known.paths)  # while git is still listing
-    listed = set(source.paths())
-    rows = zip(known.paths, known.stamps, stamps, strict=True)
-    kept = known.only([was == now != _NEVER and path in listed for path, was, now in rows])
-    stale = sorted(listed.difference(kept.paths))
-    return kept, dict(zip(stale, _stamps(source.root, stale), strict=True))
-
-
-def _stamps(root: Path, paths: Iterable[bytes]) -> list[int]:
-    prefix = os.fsencode(root) + b"/"
-    racy_ns = time.time_ns() - RACY_NS
-    return [_stamp(prefix + path, racy_ns) for path in paths]
-
-
-def _stamp(path: bytes, racy_ns: int) -> int:
-    """What tells a changed file from an unchanged one, if anything does."""
-    try:
-        identity = _identity(os.lstat(path))
-    except OSError:
-        return _NEVER
-    return hash(identity) if identity[1] < racy_ns and identity[2] < racy_ns else _NEVER
 
 
 def _add(connection: sqlite3.Connection, source: Source, state: State, stale: dict[bytes, int]) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import glob
 import os
+import shlex
 from pathlib import Path
 
 import msgspec
 
+from kata_cli.context.globs import expand, fixed_folder, is_glob
 from kata_cli.context.sensitive import is_sensitive
 from kata_cli.context.tree import Refused, read_text_bytes
 from kata_cli.core.errors import KataError
 
-_MAGIC = frozenset("*?[")
+_ADVISED_BYTES = 400_000  # what fits into the default of context.max_named_tokens
 _BOM = b"\xef\xbb\xbf"
 _REASONS = {
     "binary": "is binary, not text",
@@ -46,10 +47,9 @@ def select(patterns: tuple[str, ...], cwd: Path, max_bytes: int) -> Selection:
     selection = Selection([], [])
     seen: set[Path] = set()
     for pattern in patterns:
-        if "\0" in pattern:
-            raise KataError("usage", f"not a path: {pattern!r}", "check the path given to -f")
-        is_literal = not _MAGIC & set(pattern) or (cwd / pattern).exists()
-        for name in [pattern] if is_literal else _expand(pattern, cwd):
+        _check(pattern)
+        is_literal = not is_glob(pattern) or os.path.exists(cwd / os.path.expanduser(pattern))
+        for name in [pattern] if is_literal else _matches(pattern, cwd):
             path = Path(os.path.realpath(cwd / os.path.expanduser(name)))
             if path in seen:
                 continue
@@ -68,17 +68,25 @@ def decode(data: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         offset = error.start + (len(_BOM) if data.startswith(_BOM) else 0)
         raise KataError(
-            "usage", f"{name}: not UTF-8 at byte {offset}", f"iconv -t UTF-8 {name} > {name}.utf8"
+            "usage",
+            f"{name}: not UTF-8 at byte {offset}",
+            f"iconv -t UTF-8 < {shlex.quote(name)} > {shlex.quote(name + '.utf8')}",
         ) from None
     return text.replace("\r\n", "\n")
 
 
-def _expand(pattern: str, cwd: Path) -> list[str]:
-    expanded = os.path.expanduser(pattern)
-    found = sorted(glob.glob(expanded, root_dir=cwd, recursive=True))
-    files = [name for name in found if (cwd / name).is_file()]
+def _check(pattern: str) -> None:
+    if not pattern:
+        raise KataError("usage", "an empty name was given to -f", "kata run -f FILE …")
+    if "\0" in pattern:
+        raise KataError("usage", f"not a path: {pattern!r}", "check the path given to -f")
+
+
+def _matches(pattern: str, cwd: Path) -> list[str]:
+    files = expand(pattern, cwd)
     if not files:
-        raise KataError("usage", f"no file matches {pattern!r} in {cwd.name or cwd}", f"ls {pattern}")
+        folder = shlex.quote(fixed_folder(pattern) or ".")
+        raise KataError("usage", f"no file matches {pattern!r} in {cwd.name or cwd}", f"ls {folder}")
     return files
 
 
@@ -103,6 +111,6 @@ def _refusal(name: str, size: int, max_bytes: int, reason: str) -> KataError:
         return KataError(
             "usage",
             f"{name}: {size:,} bytes, at most {max_bytes:,} are taken",
-            f"head -c {max_bytes} {name} | kata run …",
+            f"head -c {min(max_bytes, _ADVISED_BYTES)} < {shlex.quote(name)} | kata run …",
         )
     return KataError("usage", f"{name}: {_REASONS[reason]}", "name text files with -f")

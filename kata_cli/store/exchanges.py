@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import msgspec
 
-from kata_cli.core.errors import Failure
+from kata_cli.core.errors import Failure, KataError
 from kata_cli.core.events import AttemptFailed, AttemptStarted, Event, Recorded, TaskFinished, UsageReported
+from kata_cli.core.jsonl import split_lines
 from kata_cli.core.messages import Request, Usage
+from kata_cli.store.reading import read_file
 
 
 class RecordedReply(msgspec.Struct, kw_only=True):
@@ -44,6 +47,18 @@ def exchanges(recorded: Iterable[Recorded]) -> list[Exchange]:
         else:
             _note(latest, entry.event)
     return [_exchange(attempt) for attempt in made]
+
+
+def read_exchanges(path: Path) -> list[Exchange]:
+    """The attempts in an `exchanges.jsonl`. Raises `KataError` io naming file and line."""
+    decoder = msgspec.json.Decoder(Exchange)
+    read: list[Exchange] = []
+    for number, line in enumerate(split_lines(read_file(path)), start=1):
+        try:
+            read.append(decoder.decode(line))
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            raise KataError("io", f"cannot read {path}: line {number} is no exchange") from None
+    return read
 
 
 class _Attempt(msgspec.Struct):

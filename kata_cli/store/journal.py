@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from kata_cli.core.errors import KataError
-from kata_cli.core.events import NewerVersion, Recorded, decode_line
+from kata_cli.core.events import NewerVersion, Recorded, RunStarted, decode_line
 from kata_cli.store.atomic import FileSystem, refused, sync_data, sync_directory, write_all
+from kata_cli.store.reading import opened, read_file
 
 
 class JournalText(msgspec.Struct, kw_only=True):
@@ -100,14 +101,20 @@ def read_journal(path: Path) -> JournalText:
     Raises `KataError` io when the file cannot be read or is of a newer version.
     """
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise refused("read", path, error) from error
-    try:
-        return _parse(data)
+        return _parse(read_file(path))
     except NewerVersion as error:
         message = f"cannot read {path}: {error}"
         raise KataError("io", message, "pip install --upgrade kata-cli") from error
+
+
+def read_start(path: Path) -> RunStarted | None:
+    """The first event of a journal, or None if it cannot be read."""
+    try:
+        with opened(path) as file:
+            recorded = decode_line(file.readline())
+    except (KataError, ValueError, msgspec.MsgspecError, RecursionError):
+        return None
+    return recorded.event if recorded and isinstance(recorded.event, RunStarted) else None
 
 
 def _parse(data: bytes) -> JournalText:

@@ -11,6 +11,7 @@ import msgspec
 
 from kata_cli.core.errors import KataError
 from kata_cli.store.atomic import refused
+from kata_cli.store.reading import read_file
 
 
 class _Owner(msgspec.Struct):
@@ -78,8 +79,8 @@ def _write_owner(fd: int) -> None:
 
 def _owned(path: Path) -> Owned:
     try:
-        owner = msgspec.json.decode(path.read_bytes(), type=_Owner)
+        owner = msgspec.json.decode(read_file(path), type=_Owner)
         who = f"process {owner.pid} on {owner.host}"
-    except (OSError, msgspec.MsgspecError):
+    except (KataError, msgspec.MsgspecError):
         who = "another process"
     return Owned("io", f"the run {path.parent.name} is in use by {who}", "wait for it, or stop that process")

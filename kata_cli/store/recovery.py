@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import suppress
 from pathlib import Path
 
@@ -69,7 +70,9 @@ def _read(directory: Path) -> tuple[JournalText, RunRecord]:
     text = read_journal(directory / "events.jsonl")
     record = fold(text.recorded)
     if record.run_id != directory.name:
-        raise KataError("io", f"{directory} holds no record of a run of that id", f"ls -la {directory}")
+        raise KataError(
+            "io", f"{directory} holds no record of a run of that id", f"ls -la {shlex.quote(str(directory))}"
+        )
     return text, record
 
 

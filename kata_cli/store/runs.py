@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
-
 from kata_cli.core.errors import KataError
-from kata_cli.core.events import Recorded, RunStarted, decode_line
+from kata_cli.core.events import RunStarted
 from kata_cli.core.records import RunRecord
 from kata_cli.store import names
-from kata_cli.store.atomic import (
-    FileSystem,
-    make_dirs,
-    refused,
-    remove_tree,
-    sweep,
-    sync_directory,
-    temporary,
-)
-from kata_cli.store.journal import Journal
+from kata_cli.store.atomic import FileSystem, make_dirs, refused, remove_tree, sweep, sync_directory
+from kata_cli.store.journal import Journal, read_start
 from kata_cli.store.owner import OwnerLock
 from kata_cli.store.recovery import recovered
-from kata_cli.store.views import TERMINAL, read_ended
+from kata_cli.store.replacing import discard_mock, replacing
+from kata_cli.store.views import read_ended
 
 _Opener = Callable[[Path, FileSystem], Journal]
 
@@ -54,23 +45,18 @@ class RunStore:
     def create(self, run_id: str, *, replaces_finished: bool = False) -> RunDir:
         """A new run with an empty journal. Raises `KataError` io when the id is taken.
 
-        With `replaces_finished`, a finished mock run of that id makes room.
+        With `replaces_finished`, a mock run of that id that nobody works on makes room.
         """
         _check_id(run_id)
         make_dirs(self.directory, fs=self._fs)
         sweep(self.directory)
         path = self.directory / run_id
-        if replaces_finished and path.exists():
-            self._discard_finished_mock(run_id)
-        try:
-            self._fs.mkdir(path, 0o700)
-        except FileExistsError:
-            raise KataError(
-                "io", f"the run {run_id} exists already", f"kata sessions show {run_id}"
-            ) from None
-        except OSError as error:
-            raise refused("create the run", path, error) from error
-        return self._begin(path)
+        if not replaces_finished:
+            return self._make(path)
+        with replacing(path):
+            if path.exists():
+                discard_mock(self._existing(run_id), self._fs)
+            return self._make(path)
 
     def reopen(self, run_id: str) -> RunDir:
         """A run to be continued. Raises `KataError` io, naming the process that works on it."""
@@ -101,18 +87,16 @@ class RunStore:
         path = self._existing(run_id)
         return read_ended(path) or recovered(path, self._fs)
 
-    def load_all(self, limit: int | None = None, offset: int = 0) -> tuple[list[RunRecord], list[str]]:
-        """Runs newest first, and a warning for each that cannot be read; those are left as they are."""
-        records: list[RunRecord] = []
-        warnings: list[str] = []
-        for run_id in self.ids()[offset:]:
-            if limit is not None and len(records) >= limit:
-                break
-            try:
-                records.append(self.load(run_id))
-            except KataError as error:
-                warnings.append(f"run {run_id} is left out: {error}")
-        return records, warnings
+    def each(self) -> Iterator[RunRecord | KataError]:
+        """All runs newest first, each read when it is asked for; a run that cannot be read is its error."""
+        for run_id in self.ids():
+            yield self._loaded(run_id)
+
+    def _loaded(self, run_id: str) -> RunRecord | KataError:
+        try:
+            return self.load(run_id)
+        except KataError as error:
+            return error
 
     def _existing(self, run_id: str) -> Path:
         _check_id(run_id)
@@ -122,6 +106,17 @@ class RunStore:
         if path.is_symlink() or not path.is_dir():
             raise KataError("io", f"{path} is no directory of its own; symlinks are not followed")
         return path
+
+    def _make(self, path: Path) -> RunDir:
+        try:
+            self._fs.mkdir(path, 0o700)
+        except FileExistsError:
+            raise KataError(
+                "io", f"the run {path.name} exists already", f"kata sessions show {path.name}"
+            ) from None
+        except OSError as error:
+            raise refused("create the run", path, error) from error
+        return self._begin(path)
 
     def _begin(self, path: Path) -> RunDir:
         """Own a directory just made; if that fails it is removed again."""
@@ -143,26 +138,8 @@ class RunStore:
             lock.release()
             raise
 
-    def _discard_finished_mock(self, run_id: str) -> None:
-        """Move a finished mock run out of the way in one step, then delete it."""
-        record = self.load(run_id)
-        if record.status not in TERMINAL or record.runtime_mode != "mock":
-            return
-        grave = temporary(self.directory)
-        try:
-            self._fs.replace(self.directory / run_id, grave)
-        except OSError as error:
-            raise refused("replace", self.directory / run_id, error) from error
-        remove_tree(grave)
-
     def _started(self, run_id: str) -> RunStarted | None:
-        """The first event of a run, or None if it cannot be read."""
-        try:
-            with (self.directory / run_id / "events.jsonl").open("rb") as file:
-                recorded: Recorded | None = decode_line(file.readline())
-        except (OSError, ValueError, msgspec.MsgspecError, RecursionError):
-            return None
-        return recorded.event if recorded and isinstance(recorded.event, RunStarted) else None
+        return read_start(self.directory / run_id / "events.jsonl")
 
 
 def _check_id(run_id: str) -> None:

@@ -10,10 +10,12 @@ from typing import Any
 
 import msgspec
 
+from kata_cli.core.errors import KataError
 from kata_cli.core.events import DraftCreated, Recorded, TaskFinished
 from kata_cli.core.records import RunRecord
 from kata_cli.store.atomic import FileSystem, make_dirs, write_file
 from kata_cli.store.exchanges import exchanges
+from kata_cli.store.reading import read_file
 
 Render = Callable[[dict[str, Any]], dict[str, bytes]]
 
@@ -56,8 +58,8 @@ def write_record(directory: Path, record: RunRecord, fs: FileSystem = os) -> Non
 def read_ended(directory: Path) -> RunRecord | None:
     """The record in `run.json` of a run that has ended; None when only the journal can tell."""
     try:
-        record = msgspec.json.decode((directory / "run.json").read_bytes(), type=RunRecord)
-    except (OSError, ValueError, msgspec.MsgspecError, RecursionError):
+        record = msgspec.json.decode(read_file(directory / "run.json"), type=RunRecord)
+    except (KataError, ValueError, msgspec.MsgspecError, RecursionError):
         return None
     is_ours = record.schema == RunRecord().schema and record.run_id == directory.name
     return record if is_ours and record.status in TERMINAL else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 from pathlib import Path
@@ -70,3 +71,34 @@ def _hints() -> list[str]:
                     if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
                 ]
     return hints
+
+
+@pytest.mark.parametrize("line", ['{"task":"synth', "[]", '{"v":1,"reply":{}}'])
+def test_damaged_exchanges_are_an_io_error(tmp_path: Path, line: str) -> None:
+    """A file of the store that somebody damaged is named with its line; it is no bug of kata."""
+    shell = Shell(tmp_path)
+    assert shell.kata(*MOCK, "-w", "ask", "goal").code == 0
+    (shell.runs[0] / "exchanges.jsonl").write_text(line + "\n")
+    told = shell.kata("sessions", "show", "last", "--task", "answer", "--reply").refused(11)
+    assert "exchanges.jsonl" in told
+
+
+def test_two_drafts_of_one_goal_are_equal_whatever_their_files(tmp_path: Path) -> None:
+    """The draft of the first run is no context of the second, also under another name."""
+    shell = Shell(tmp_path)
+    for name in ("spec.md", "other.md"):
+        assert shell.kata(*MOCK, "Make save atomic", "-o", name).code == 0
+    assert (shell.project / "spec.md").read_bytes() == (shell.project / "other.md").read_bytes()
+
+
+def test_a_json_workflow_runs_in_mock_mode(tmp_path: Path) -> None:
+    """`output = "json"` and `kind = "json"` give one JSON document on stdout."""
+    shell = Shell(tmp_path)
+    shell.write(
+        "w.toml",
+        'schema = "kata.workflow/v1"\nname = "w"\n[[tasks]]\nid = "a"\nrole = "review"\nprompt = "{{context}}"\n'
+        'output = "json"\n[result]\ntask = "a"\nkind = "json"\n',
+    )
+    ended = shell.kata(*MOCK, "-w", "./w.toml", "goal")
+    assert ended.code == 0, ended.stderr
+    assert json.loads(ended.stdout)["mode"] == "mock"

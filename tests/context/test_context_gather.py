@@ -186,6 +186,25 @@ def test_files_that_are_left_out_are_counted(project: Project, path: str, data: 
     assert path not in paths(found)
 
 
+def test_a_draft_of_an_earlier_run_changes_nothing(project: Project, tmp_path: Path) -> None:
+    """What kata wrote is neither shown nor counted in the statistics of the words; `-f` still names it."""
+    cache = tmp_path / "cache"
+    without = project.gather(cache_dir=cache)
+    project.write("spec.md", '---\nschema: "kata.spec/v1"\nid: "x"\n---\n' + "# Parser\n\nparser\n" * 20)
+    project.write("docs/spec.md", '\ufeff---\r\nschema: "kata.spec/v2"\r\n---\r\nparser\r\n')
+    for found in (project.gather(), project.gather(cache_dir=cache), project.gather(cache_dir=cache)):
+        assert found.text == without.text
+        assert found.files == without.files
+        assert found.left_out == {"draft": 2}
+    assert paths(project.gather(files=("spec.md",)))[0] == "spec.md"
+
+
+def test_front_matter_of_others_is_read(project: Project) -> None:
+    """Only kata's own drafts are left out."""
+    project.write("post.md", '---\ntitle: "parser"\nschema: "kata.spec/v1"\n---\n')
+    assert "post.md" in paths(project.gather())
+
+
 def test_f1_no_symlink_is_followed(project: Project, tmp_path: Path) -> None:
     """Neither a link to a file nor a directory replaced by a link leads out of the project."""
     (tmp_path / "outside").mkdir()

@@ -10,9 +10,10 @@ import msgspec
 import pytest
 from context_project import Project
 
-from kata_cli.context import shard
+from kata_cli.context import stamps
 from kata_cli.context.index import ReadPolicy
-from kata_cli.context.shard import Files, Outdated, Source, State, build, update
+from kata_cli.context.shard import Outdated, Source, State, build, update
+from kata_cli.context.stamps import Files
 
 POLICY = ReadPolicy(200_000, ("*.skip",))
 NAMES = [b"one.py", b"two.py", b"three.skip"]
@@ -21,7 +22,7 @@ NAMES = [b"one.py", b"two.py", b"three.skip"]
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """Three files, old enough to be trusted the moment they are written."""
-    monkeypatch.setattr(shard, "RACY_NS", 0)
+    monkeypatch.setattr(stamps, "RACY_NS", 0)
     made = Project(tmp_path / "p", is_git=False)
     for name in NAMES:
         made.write(name.decode(), f"parser in {name.decode()}\n")
@@ -67,7 +68,7 @@ def test_a_young_file_is_read_each_time(
     project: Project, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may change once more within one tick of the clock, and nothing would tell."""
-    monkeypatch.setattr(shard, "RACY_NS", 3_600_000_000_000)
+    monkeypatch.setattr(stamps, "RACY_NS", 3_600_000_000_000)
     assert rows(project, file)[b"one.py"] == 4
     assert rows(project, file)[b"one.py"] == 7
 

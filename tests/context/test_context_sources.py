@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,14 @@ from kata_cli.context.sources import select
 from kata_cli.core.errors import Exit, KataError
 
 MAX_BYTES = 1_048_576
+
+
+def hint(name: str, data: bytes, cwd: Path) -> str:
+    """The next command when a file of these bytes is named."""
+    (cwd / name).write_bytes(data)
+    with pytest.raises(KataError) as caught:
+        select((name,), cwd, MAX_BYTES)
+    return caught.value.failure.hint
 
 
 def failure(pattern: str, cwd: Path) -> tuple[int, str]:
@@ -86,3 +95,32 @@ def test_a_missing_file_and_a_directory_are_refused(tmp_path: Path) -> None:
     assert failure("folder", tmp_path) == (Exit.USAGE, "folder: is not a regular file")
     assert failure("*.rs", tmp_path)[0] == Exit.USAGE
     assert failure("nul\0.txt", tmp_path)[0] == Exit.USAGE
+
+
+@pytest.mark.parametrize("name", ["a b;id.txt", "$(id)", "-it's"])
+def test_f4_a_hint_can_be_pasted_whatever_the_name(tmp_path: Path, name: str) -> None:
+    """A shell that is given the hint sees the name as one word, and runs nothing of it."""
+    words = shlex.split(hint(name, b"caf\xe9", tmp_path))
+    assert words == ["iconv", "-t", "UTF-8", "<", name, ">", f"{name}.utf8"]
+    words = shlex.split(hint(name, b"x" * (2 * MAX_BYTES), tmp_path))
+    assert words == ["head", "-c", "400000", "<", name, "|", "kata", "run", "…"]
+
+
+def test_the_hint_of_a_glob_without_match_lists_where_it_looked(tmp_path: Path) -> None:
+    """The directory before the first wildcard, quoted."""
+    for pattern, command in [("*.rs", "ls ."), ("my src/*.rs", "ls 'my src/'")]:
+        with pytest.raises(KataError) as caught:
+            select((pattern,), tmp_path, MAX_BYTES)
+        assert caught.value.failure.hint == command
+
+
+def test_an_empty_name_is_said_to_be_empty(tmp_path: Path) -> None:
+    """`-f "$UNSET"` is a usual slip."""
+    assert failure("", tmp_path) == (Exit.USAGE, "an empty name was given to -f")
+
+
+def test_a_tilde_before_a_name_with_glob_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The home is expanded before kata asks whether that file exists."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "[id].ts").write_text("route")
+    assert select(("~/[id].ts",), tmp_path / "gone", MAX_BYTES).files[0].text == "route"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from kata_cli.core.ports import Credential, Timeouts
 from kata_cli.providers import registry
 from kata_cli.providers.mock import MockProvider
 from kata_cli.providers.mock.author import write_answer
-from kata_cli.providers.mock.goal import read_goal
-from kata_cli.providers.mock.material import places, read_material, system_name, unknown_terms
+from kata_cli.providers.mock.goal import read_goal, shortened
+from kata_cli.providers.mock.material import read_material, system_name
+from kata_cli.providers.mock.places import places, unknown_terms
 from kata_cli.providers.mock.scenario import Fault, Scenario, read_scenario
 from kata_cli.spec.answer import ANSWER_SCHEMA, ANSWER_SCHEMA_NAME, answer_to_document
 from kata_cli.spec.document import Document
@@ -64,10 +66,10 @@ def request(goal: str = "Retry the upload", text: str | None = None, **fields: o
     return Request(messages=(message,), **values)  # type: ignore[arg-type]
 
 
-def spec_of(goal: str, text: str | None = None) -> Document:
+def spec_of(goal: str, text: str | None = None, *, is_final: bool = False) -> Document:
     """The document that the mock writes for a goal, after the same checks as a model's answer."""
     asked = request(goal, text, schema=ANSWER_SCHEMA, schema_name=ANSWER_SCHEMA_NAME)
-    document = answer_to_document(write_answer(asked), spec_id="x", runtime_mode="mock")
+    document = answer_to_document(write_answer(asked), spec_id="x", runtime_mode="mock", is_final=is_final)
     assert isinstance(document, Document), document
     return document
 
@@ -147,7 +149,7 @@ words = st.text("abcdefgh `#-*<>[](){}\"'\\\n_:;,.?!|", max_size=120)
 @given(goal=words.filter(lambda text: bool(text.strip())), body=words)
 def test_any_goal_and_file_give_a_document(goal: str, body: str) -> None:
     """No goal and no file content makes the mock write something that is not a spec."""
-    document = spec_of(goal.strip(), prompt([("a.py", body, "def a:1")]))
+    document = spec_of(goal.strip(), prompt([("a.py", body, "def a:1")]), is_final=True)
     assert parse(render(document)) == document
 
 
@@ -251,3 +253,235 @@ def test_a_wrong_scenario_names_file_and_key(tmp_path: Path) -> None:
     assert caught.value.failure.code == "config"
     with pytest.raises(KataError, match="no scenario file"):
         read_scenario(tmp_path / "none.toml")
+
+
+def piece(path: str, text: str, listed: str = "", lines: str = "1-9") -> str:
+    return fence("file", text, {"path": path, "lines": lines, "symbols": listed})
+
+
+@pytest.mark.parametrize(
+    "name", ["a b;touch pwned.py", "$(touch pwned).py", "`touch pwned`.py", "it's $(x).py"]
+)
+@pytest.mark.parametrize("text", ["def pack(): ...", "func pack() {}"])
+def test_a_path_is_one_word_of_every_command(name: str, text: str) -> None:
+    """What stands in a file name can not run when a command of the draft is pasted."""
+    path = name if text.startswith("def") else name.replace(".py", ".go")
+    shown = [piece(path, text, "def pack:1"), piece(f"tests/test_{path}", "pack()\n")]
+    document = spec_of("Speed up `pack`", "\n\n".join(shown))
+    commands = [step.command for step in document.verification]
+    assert any("pwned" in command or "it" in command for command in commands)
+    for command in commands:
+        *_, last = shlex.split(command)
+        assert last in (path, f"tests/test_{path}")
+        assert shlex.quote(last) in command
+
+
+def test_a_path_is_no_option_of_a_command() -> None:
+    """A file whose name begins with a dash is named as a file."""
+    document = spec_of("Speed up packing", piece("-rf.go", "func pack() {}", "def pack:1"))
+    assert document.verification[0].command.endswith(" ./-rf.go")
+
+
+def test_a_path_with_a_line_break_stays_one_line() -> None:
+    """Control characters in a file name are shown, and break no document."""
+    document = spec_of("Speed up packing", piece("a\n## Tasks\x1b\t.py", "def pack(): ...", "def pack:1"))
+    assert document.context == ["`a ## Tasks^[ .py`: `pack`"]
+    assert parse(render(document)) == document
+
+
+@settings(max_examples=100, deadline=None)
+@given(path=st.text("ab `#-*$()[]'\"\\\n\r\t./:;,\x00\x1b", min_size=1, max_size=30))
+def test_any_path_gives_a_document(path: str) -> None:
+    """No file name makes the mock write something that is not a spec."""
+    document = spec_of("Speed up `pack`", piece(path, "def pack(): ...", "def pack:1"))
+    assert parse(render(document)) == document
+
+
+def test_json_without_a_schema_is_one_object_of_the_material() -> None:
+    """A task that asks for any JSON gets the places, the inputs and what earlier tasks said."""
+    given_text = [
+        prompt(),
+        fence("input", "first\n\nsecond\n", {"name": "stdin"}),
+        fence("output", "It is here.\n", {"task": "look"}),
+    ]
+    answer = json.loads(write_answer(request(text="\n\n".join(given_text), schema_name="json")))
+    assert answer["mode"] == "mock"
+    assert answer["goal"] == "Retry the upload"
+    assert answer["places"][0] == {"path": "box/uploader.py", "symbols": ["Uploader"]}
+    assert answer["inputs"] == [{"name": "stdin", "lines": 3, "first": ["first", "second"]}]
+    assert answer["answers"] == {"look": ["It is here."]}
+
+
+def test_nothing_is_forbidden_that_the_goal_does_not_forbid() -> None:
+    """A goal says nothing of what is left out, so the draft does not either."""
+    assert spec_of("Retry the upload").non_goals == []
+
+
+def test_every_file_read_is_listed_and_counted() -> None:
+    """Up to forty files stand under Context, the number is the real one, headings are no definitions."""
+    shown = [piece(f"f{n}.py", "x = 1") for n in range(45)] + [piece("README.md", "# box", "box:1")]
+    document = spec_of("Speed up packing", "\n\n".join(reversed(shown)))
+    assert document.context[0] == "`README.md`"
+    assert len(document.context) == 41
+    assert document.context[-1] == "and 6 more files"
+    assert document.assumptions[0] == "Only the 46 files under Context were read, 45 of them code."
+
+
+def test_one_file_is_counted_as_one_and_no_name_listed_twice() -> None:
+    """Plural and repeated definitions are right."""
+    document = spec_of("Speed up packing", piece("a.py", "", "def pack:1, def pack:5, def fold:3"))
+    assert document.assumptions[0].startswith("Only the 1 file under Context was read")
+    assert document.context == ["`a.py`: `pack`, `fold`"]
+
+
+def test_a_long_goal_makes_no_long_draft() -> None:
+    """A goal of 100 KB is cut in every sentence, and the draft says how much of it was not taken up."""
+    document = spec_of("Retry the upload " + "of the box " * 9_000)
+    assert len(document.goal) <= 1_003
+    assert len(render(document)) < 8_000
+    many = spec_of("\n".join(f"- Add flag{n}" for n in range(20)))
+    assert "Requirements follow from the first 12 points of the goal, 8 do not." in many.assumptions
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("Warn of what is lost with the output", "Warn of what is lost …"),
+        ("Warn of what is lost again and again", "Warn of what is lost again …"),
+        ("Warn of all that `a very long command` says", "Warn of all …"),
+    ],
+)
+def test_a_cut_title_does_not_dangle(text: str, short: str) -> None:
+    """No function word and no open code span stands before the ellipsis."""
+    assert shortened(text, 31) == short
+
+
+def test_tasks_wait_only_for_what_they_need() -> None:
+    """Two places are worked on at the same time; checks wait for both, the page for everything."""
+    document = spec_of("Retry `Uploader`. Print progress in `main` of cli")
+    after = {task.id: task.after for task in document.tasks}
+    role_path = [(task.role, task.path) for task in document.tasks]
+    assert role_path[:4] == [
+        ("implement", "box/uploader.py"),
+        ("verify", "tests/test_uploader.py"),
+        ("implement", "box/cli.py"),
+        ("verify", "tests/test_cli.py"),
+    ]
+    assert (after["T-001"], after["T-002"], after["T-003"], after["T-004"]) == ([], ["T-001"], [], ["T-003"])
+    assert role_path[4] == ("verify", "box/cli.py")
+    assert after["T-005"] == ["T-001", "T-003"]
+    assert role_path[-1] == ("implement", "README.md")
+    assert set(after["T-007"]) == {"T-004", "T-005", "T-006"}
+    assert [finding for finding in lint(document) if finding.rule == "KS018"] == []
+
+
+def test_documentation_is_written_last_and_read_not_tested() -> None:
+    """A clause that asks for documentation goes to the page for it, after everything else."""
+    document = spec_of("Document the retry and retry the upload")
+    assert [(task.text, task.path) for task in document.tasks][-1] == ("Document the retry", "README.md")
+    assert document.verification[0].command == "cat README.md"
+
+
+def test_other_uses_are_listed_once_and_whole() -> None:
+    """The path of a task is not repeated in its text, and no file hides behind a number."""
+    users = [(f"box/u{n}.py", "from box.uploader import Uploader\nUploader()\n", "") for n in range(5)]
+    document = spec_of("Retry the upload", prompt([FILES[2], *users]))
+    keep = next(task for task in document.tasks if task.text.startswith("Keep"))
+    assert keep.path == "box/u0.py"
+    assert keep.text == (
+        "Keep the uses of `Uploader` working (also: `box/u1.py`, `box/u2.py`, `box/u3.py`, `box/u4.py`)"
+    )
+    assert "more" not in document.rollback[0]
+
+
+def test_no_given_line_is_left_out_of_a_digest() -> None:
+    """A role of the user's own gets all lines of an input, repeated ones too."""
+    lines = [f"- change {n // 2}" for n in range(60)]
+    answer = write_answer(
+        request("Sum up", fence("input", "\n".join(lines), {"name": "log"}), role="historian")
+    )
+    assert [line for line in answer.splitlines() if line.startswith("- change")] == lines
+
+
+def test_a_clause_without_its_subject_goes_on_where_the_one_before_was() -> None:
+    """The word `error` does not lead to the file named errors."""
+    files = [*FILES, ("box/errors.py", "class BoxError(Exception): ...\n", "class BoxError:1")]
+    document = spec_of("Limit the upload and raise an error instead", prompt(files))
+    assert [task.path for task in document.tasks if task.role == "implement"][:2] == ["box/uploader.py"] * 2
+
+
+@pytest.mark.parametrize(
+    ("goal", "title"),
+    [
+        ("Fix: retry the upload", "Retry the upload"),
+        ("feat(cli)!: add a flag", "Add a flag"),
+        ("Fix the upload: it hangs", "Fix the upload: it hangs"),
+    ],
+)
+def test_a_label_is_not_part_of_a_goal(goal: str, title: str) -> None:
+    """What kind of change it is goes before the goal and is dropped."""
+    assert read_goal(goal).title == title
+
+
+def test_what_looks_like_a_gap_is_written_as_it_was_meant() -> None:
+    """A goal that shouts or names a `<place>` gives a draft without placeholders."""
+    document = spec_of("Add --out <file> to `box <name>`. Why is it slow???")
+    assert document.title == "Add --out `<file>` to `box <name>`"
+    assert document.goal.endswith("Why is it slow?")
+
+
+def test_what_is_said_twice_is_one_clause() -> None:
+    """A sentence that comes again asks for nothing new."""
+    assert read_goal("Cache it. Cache it. Drop rows.").clauses == ["Cache it", "Drop rows"]
+
+
+def test_each_step_names_the_place_of_its_own_clause() -> None:
+    """The plan of `implement` leads to the same places as the tasks of the draft."""
+    answer = write_answer(request("Print progress in `main` of cli. Retry `Uploader`"))
+    assert "Print progress in `main` of cli: `box/cli.py`" in answer
+    assert "Retry `Uploader`: `box/uploader.py`" in answer
+
+
+def test_points_stay_apart_in_the_goal() -> None:
+    """A list becomes one sentence with its parts still told apart."""
+    assert read_goal("Do this:\n- cache it\n- drop rows").text == "Do this: cache it; drop rows"
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("tests/test_uploader.py", ""),
+        ("tests/test_all.py", "import box.uploader\n"),
+        ("tests/test_all.py", "from box import uploader\n"),
+        ("tests/test_all.py", "def test_it(): resend()\n"),
+    ],
+)
+def test_a_test_is_known_by_its_name_its_imports_or_what_it_names(path: str, text: str) -> None:
+    """A file that a test shown names in any of these ways is not called uncovered."""
+    code = ("box/uploader.py", UPLOADER, "class Uploader:1, def resend:2")
+    document = spec_of("Retry `Uploader`", prompt([code, (path, text, "")]))
+    assert document.risks == []
+    assert document.verification[0].command == f"python -m pytest {path}"
+
+
+def test_the_test_of_a_namesake_is_not_taken() -> None:
+    """`tests/engine/test_run.py` is not the test of `cli/run.py`."""
+    shown = [("cli/run.py", "def go(): ...\n", "def go:1"), ("tests/engine/test_run.py", "", "")]
+    document = spec_of("Speed up run", prompt(shown))
+    assert document.risks == ["No test shown covers `cli/run.py`."]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "is_use"),
+    [
+        ("box/b.py", "from box.uploader import Uploader\n", True),
+        ("box/b.py", "from .uploader import Uploader\n", True),
+        ("box/b.py", "# from box.uploader import Uploader\n", False),
+        ("box/b.py", "class Uploader: ...\n", False),
+        ("docs/b.md", "from box.uploader import Uploader\n", False),
+    ],
+)
+def test_only_code_that_imports_a_definition_uses_it(path: str, text: str, is_use: bool) -> None:
+    """A mention in a comment, in a page or of a namesake is no use."""
+    document = spec_of("Retry the upload", prompt([FILES[2], (path, text, "")]))
+    assert any(f"as in `{path}`" in entry.text for entry in document.requirements) == is_use

@@ -198,7 +198,7 @@ def test_f17_a_symlinked_journal_is_not_opened(tmp_path: Path) -> None:
     """Appending follows no link."""
     _journal(tmp_path / "real", LINES[0])
     (tmp_path / "events.jsonl").symlink_to(tmp_path / "real")
-    with pytest.raises(KataError, match="cannot open"):
+    with pytest.raises(KataError, match="cannot read"):
         Journal.open(tmp_path / "events.jsonl")
 
 

@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from faulty_fs import ERRNOS, FaultyFs, torture
@@ -17,9 +19,12 @@ from made_events import RUN_ID, finished, lines, recorded, started, unfinished
 
 from kata_cli.core.errors import KataError
 from kata_cli.core.events import Event
+from kata_cli.core.records import RunRecord
+from kata_cli.store.atomic import remove_tree
 from kata_cli.store.journal import read_journal
-from kata_cli.store.runs import RunStore
-from kata_cli.store.views import write_views
+from kata_cli.store.reading import MAX_BYTES
+from kata_cli.store.runs import RunDir, RunStore
+from kata_cli.store.views import read_ended, write_views
 
 OWNER = """
 import sys
@@ -99,8 +104,33 @@ def test_a_native_run_or_one_at_work_makes_no_room(tmp_path: Path) -> None:
         store.create(other, replaces_finished=True)
     assert read_journal(path / "events.jsonl").recorded
     _make(store, RUN_ID, unfinished())
-    with _other_owner(tmp_path, RUN_ID), pytest.raises(KataError, match="exists already"):
+    with _other_owner(tmp_path, RUN_ID), pytest.raises(KataError, match="another kata is writing") as caught:
         store.create(RUN_ID, replaces_finished=True)
+    assert (caught.value.failure.exit, "--home" in caught.value.failure.hint) == (11, True)
+
+
+def test_t4_parallel_runs_of_one_id_have_one_winner(tmp_path: Path) -> None:
+    """Whoever loses the race for the place of a mock run hears one clear reason; the winner works on."""
+    store = RunStore(tmp_path)
+    gate = Barrier(8)
+
+    def contend(_: int) -> RunDir | str:
+        gate.wait()
+        try:
+            return store.create(RUN_ID, replaces_finished=True)
+        except KataError as error:
+            return str(error)
+
+    for _ in range(10):
+        _make(store, RUN_ID, finished(), is_viewed=True)
+        with ThreadPoolExecutor(8) as pool:
+            ends = list(pool.map(contend, range(8)))
+        (winner,) = [end for end in ends if isinstance(end, RunDir)]
+        assert {end for end in ends if end is not winner} == {f"another kata is writing the run {RUN_ID}"}
+        winner.journal.append(lines(recorded(unfinished())))
+        assert store.load(RUN_ID).status == "running"
+        winner.close()
+        remove_tree(winner.path)
 
 
 @pytest.mark.parametrize("fault", ERRNOS)
@@ -221,13 +251,52 @@ def test_se01_te11_all_runs_newest_first_and_bad_ones_named(tmp_path: Path) -> N
     (store.directory / ids[1] / "run.json").write_bytes(b"broken")
     (store.directory / ids[1] / "events.jsonl").write_bytes(b"")
     (store.directory / ids[3] / "run.json").unlink()
-    records, warnings = store.load_all()
+    found = list(store.each())
+    records = [run for run in found if isinstance(run, RunRecord)]
     assert [record.run_id for record in records] == [ids[4], ids[3], ids[2], ids[0]]
-    assert len(warnings) == 1
-    assert warnings[0].startswith(f"run {ids[1]} is left out: ")
+    assert isinstance(found[3], KataError)
+    assert ids[1] in str(found[3])
     assert (store.directory / ids[1]).is_dir()
-    page, _ = store.load_all(limit=2, offset=1)
-    assert [record.run_id for record in page] == [ids[3], ids[2]]
+
+
+def test_te11_runs_are_read_only_as_far_as_they_are_asked_for(tmp_path: Path) -> None:
+    """A page of ten does not read a thousand: an older interrupted run is not recovered."""
+    store = RunStore(tmp_path)
+    older = _make(store, "20261120-054412-k3f9q2", unfinished())
+    _make(store, RUN_ID, finished(), is_viewed=True)
+    newest = next(store.each())
+    assert isinstance(newest, RunRecord)
+    assert newest.run_id == RUN_ID
+    assert _names(older) == ["events.jsonl"]
+
+
+def _as_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def _as_huge(path: Path) -> None:
+    path.touch()
+    os.truncate(path, MAX_BYTES + 1)
+
+
+@pytest.mark.parametrize("replace", [os.mkfifo, os.mkdir, _as_device, _as_huge])
+def test_f16_what_is_no_regular_file_is_never_waited_for(
+    tmp_path: Path, replace: Callable[[Path], None]
+) -> None:
+    """In place of `run.json` it counts as absent; in place of the journal it is an error with its path."""
+    store = RunStore(tmp_path)
+    path = _make(store, RUN_ID, finished(), is_viewed=True)
+    (path / "run.json").unlink()
+    replace(path / "run.json")
+    assert read_ended(path) is None
+    (path / "events.jsonl").unlink()
+    replace(path / "events.jsonl")
+    (found,) = store.each()
+    assert isinstance(found, KataError)
+    assert str(found).startswith(f"cannot read {path}/events.jsonl: ")
+    assert found.failure.exit == 11
+    with pytest.raises(KataError, match="no run of this project"):
+        store.resolve("last", project="/p")
 
 
 def test_f17_a_symlinked_run_directory_is_refused(tmp_path: Path) -> None:
@@ -244,7 +313,7 @@ def test_f17_a_symlinked_run_directory_is_refused(tmp_path: Path) -> None:
 def test_an_empty_store_has_no_runs(tmp_path: Path) -> None:
     """Nothing is created by looking."""
     store = RunStore(tmp_path)
-    assert store.load_all() == ([], [])
+    assert list(store.each()) == []
     with pytest.raises(KataError, match="there is no run yet"):
         store.resolve("last", project=None)
     assert _names(tmp_path) == []

@@ -24,6 +24,7 @@ from kata_cli.core.events import (
 )
 from kata_cli.core.messages import Reply, Request, Usage
 from kata_cli.core.records import RunRecord
+from kata_cli.store.exchanges import exchanges, read_exchanges
 from kata_cli.store.views import fold, read_ended, write_views
 
 LINE_KEYS = ["v", "task", "attempt", "model", "request", "reply", "failure"]
@@ -131,6 +132,32 @@ def test_a_failed_attempt_and_its_repair_are_two_lines(tmp_path: Path) -> None:
     assert first["reply"]["text"] == "half"
     assert (first["reply"]["stop"], first["reply"]["request_id"]) == ("length", "r1")
     assert (second["attempt"], second["reply"]["text"], second["failure"]) == (2, "whole", None)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(streams)
+def test_exchanges_are_read_back_as_they_were_written(tmp_path: Path, entries: list[Recorded]) -> None:
+    """Reading is the inverse of writing."""
+    write_views(tmp_path, entries, render)
+    assert read_exchanges(tmp_path / "exchanges.jsonl") == exchanges(entries)
+
+
+@pytest.mark.parametrize("line", [b"", b"{}", b"[1]", b"\xff", b"[" * 5000, b'{"v":1,"task":3}'])
+def test_a_line_that_is_no_exchange_is_named(tmp_path: Path, line: bytes) -> None:
+    """An io error with the file and the number of the line."""
+    write_views(tmp_path, recorded(finished()), render)
+    file = tmp_path / "exchanges.jsonl"
+    file.write_bytes(file.read_bytes() + line + b"\n")
+    with pytest.raises(KataError) as caught:
+        read_exchanges(file)
+    assert str(caught.value) == f"cannot read {file}: line 2 is no exchange"
+    assert caught.value.failure.exit == 11
+
+
+def test_exchanges_that_are_missing_are_an_io_error(tmp_path: Path) -> None:
+    """The path is in the message."""
+    with pytest.raises(KataError, match="jsonl: No such file"):
+        read_exchanges(tmp_path / "exchanges.jsonl")
 
 
 def test_an_attempt_that_got_nothing_has_no_reply(tmp_path: Path) -> None:

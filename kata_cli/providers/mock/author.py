@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from kata_cli.core.messages import Request
 from kata_cli.providers.mock import reports, reviewer, spec_writer
-from kata_cli.providers.mock.material import read_material
+from kata_cli.providers.mock.material import Material, read_material
+from kata_cli.providers.mock.places import places
 
 WRITERS = {
     "investigate": reports.investigate,
@@ -17,15 +19,39 @@ WRITERS = {
     "review": reviewer.review,
     "answer": reports.answer,
 }
+MAX_FIRST_LINES = 12
 LABEL = "*Mock mode: derived from the material by fixed rules; no model was asked.*"
 
 
 def write_answer(request: Request) -> str:
-    """The whole answer to a request: JSON where a schema is asked for, Markdown else."""
+    """The whole answer to a request: JSON where a schema or any JSON is asked for, Markdown else."""
     material = read_material(request)
     if request.schema_name == "spec_draft":
         return json.dumps(spec_writer.write_spec(material), ensure_ascii=False, indent=1)
+    if request.schema_name == "json":
+        return json.dumps(_facts(material), ensure_ascii=False, indent=1)
     if request.schema is not None:
         return json.dumps({"goal": material.goal.title})
     writer = WRITERS.get(request.role, reports.digest)
     return f"{LABEL}\n\n{writer(material)}"
+
+
+def _facts(material: Material) -> dict[str, Any]:
+    """The material as one JSON object, for a task that asks for JSON of no special form."""
+    return {
+        "mode": "mock",
+        "goal": material.goal.title,
+        "places": [
+            {"path": place.file.path, "symbols": [symbol.bare for symbol in place.symbols]}
+            for place in places(material)
+        ],
+        "inputs": [
+            {"name": name, "lines": len(text.splitlines()), "first": _first_lines(text)}
+            for name, text in material.inputs
+        ],
+        "answers": {task: _first_lines(text) for task, text in material.outputs},
+    }
+
+
+def _first_lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.strip()][:MAX_FIRST_LINES]

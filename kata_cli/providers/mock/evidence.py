@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
+import shlex
 
 import msgspec
 
-from kata_cli.providers.mock.material import FileSeen, Material, Place, Symbol
+from kata_cli.providers.mock.material import FileSeen, Material, Symbol
+from kata_cli.providers.mock.places import Place
 
 _REFUSALS = (
     re.compile(r"^\s*raise\s+(?:[\w.]+\.)?(\w+(?:Error|Exception|Exit|Warning))\b", re.M),
@@ -40,7 +43,7 @@ def runner_command(material: Material, target: str = "") -> str:
     if "scripts/test" in texts:
         return "scripts/test"
     if _is_python(material):
-        return f"python -m pytest {target}".rstrip()
+        return f"python -m pytest {_quoted(target)}" if target else "python -m pytest"
     if '"test"' in texts.get("package.json", ""):
         return "npm test"
     if "Cargo.toml" in texts:
@@ -55,14 +58,22 @@ def runner_command(material: Material, target: str = "") -> str:
 def find_command(place: Place) -> str:
     """A command that shows a place in the code, where no test runner is known."""
     name = place.symbols[0].bare if place.symbols else (place.terms[0] if place.terms else "")
-    return (
-        f"grep -n '{name}' {place.file.path}" if name.replace("_", "").isalnum() else f"cat {place.file.path}"
-    )
+    return grep_command(name, place.file.path) if name else show_command(place.file.path)
+
+
+def show_command(path: str) -> str:
+    """A command that shows a file."""
+    return f"cat {_quoted(path)}"
+
+
+def grep_command(name: str, path: str) -> str:
+    """A command that shows where a file has a name. Both come from files, so both are quoted."""
+    return f"grep -nF -e {shlex.quote(name)} {_quoted(path)}"
 
 
 def refusals(places: list[Place]) -> list[Refusal]:
-    """What the touched files refuse today, in file order."""
-    return [refusal for place in places for refusal in _refusals_of(place.file)]
+    """What the touched files refuse today: by place, what the matching definitions refuse first."""
+    return [refusal for place in places for refusal in _refusals_of(place)]
 
 
 def undone(places: list[Place]) -> list[Note]:
@@ -74,24 +85,28 @@ def undone(places: list[Place]) -> list[Note]:
     ]
 
 
-def matching_test(material: Material, place: Place) -> FileSeen | None:
-    """The test file shown that belongs to a place: by name first, then by what it mentions."""
-    stem = re.sub(r"\.[a-z]+$", "", place.file.path.rpartition("/")[2])
-    for test in material.tests:
-        if stem and stem in test.path.rpartition("/")[2]:
-            return test
-    names = [symbol.bare for symbol in place.symbols]
-    return next((test for test in material.tests if any(name in test.text for name in names)), None)
-
-
 def new_test_path(material: Material, place: Place) -> str:
     """Where a test for a place would go, by the layout of the tests that are shown."""
     name = place.file.path.rpartition("/")[2]
     stem, _, ending = name.rpartition(".")
     if not _is_python(material):
         return f"{stem or name}.test.{ending}" if ending in ("js", "ts", "jsx", "tsx") else f"tests/{name}"
-    folder = next((test.path.rpartition("/")[0] for test in material.tests), "tests")
-    return f"{folder}/test_{stem.strip('_') or 'package'}.py".lstrip("/")
+    folder = _test_folder([test.path.rpartition("/")[0] for test in material.tests], place)
+    return posixpath.join(folder, f"test_{stem.strip('_') or 'package'}.py")
+
+
+def _test_folder(folders: list[str], place: Place) -> str:
+    """The folder of tests named like the folder of the place, else the one that all tests share."""
+    parent = place.file.path.rpartition("/")[0].rpartition("/")[2]
+    if not folders:
+        return "tests"
+    near = [folder for folder in folders if folder.rpartition("/")[2] == parent]
+    return near[0] if near else "/".join(posixpath.commonprefix([folder.split("/") for folder in folders]))
+
+
+def _quoted(path: str) -> str:
+    """A path as one word of a shell, never read as an option."""
+    return shlex.quote(f"./{path}" if path.startswith("-") else path)
 
 
 def _is_python(material: Material) -> bool:
@@ -100,14 +115,16 @@ def _is_python(material: Material) -> bool:
     )
 
 
-def _refusals_of(file: FileSeen) -> list[Refusal]:
+def _refusals_of(place: Place) -> list[Refusal]:
+    file = place.file
+    meant = {symbol.bare for symbol in place.symbols}
     found = [
         Refusal(match[1], file.path, line, _enclosing(file, line))
         for pattern in _REFUSALS
         for match in pattern.finditer(file.text)
         for line in [_line(file, match.start(1))]
     ]
-    return sorted(found, key=lambda refusal: (not refusal.inside, refusal.line))
+    return sorted(found, key=lambda refusal: (refusal.inside not in meant, not refusal.inside, refusal.line))
 
 
 def _line(file: FileSeen, offset: int) -> int:

@@ -8,9 +8,11 @@ import msgspec
 
 from kata_cli.core.fence import blocks
 from kata_cli.core.messages import Request
+from kata_cli.core.text import one_line
 from kata_cli.providers.mock.goal import Goal, read_goal
 
-MAX_PLACES = 5
+MAX_NAME_CHARS = 120
+MAX_PATH_CHARS = 1000
 
 _SYMBOL = re.compile(r"([^,:]+):(\d+)(?:, |$)")
 _NAME_IN_MANIFEST = (
@@ -25,6 +27,7 @@ _TEST_PATH = re.compile(r"(^|/)(tests?|__tests__)/|(^|/)test_[^/]+$|[._-](test|s
 _DOC_PATH = re.compile(
     r"\.(md|rst|txt|adoc)$|(^|/)(README|CHANGELOG|LICENSE|COPYING|NOTICE|AUTHORS)[^/]*$", re.I
 )
+_PAGES = ("README", "CHANGELOG", "DOCS/")
 _DATA_PATH = re.compile(
     r"\.(json|toml|ya?ml|ini|cfg|lock|csv|xml|svg|typed)$|(^|/)(METADATA|PKG-INFO|RECORD)$"
 )
@@ -55,8 +58,10 @@ class FileSeen(msgspec.Struct, frozen=True):
 
     @property
     def public(self) -> list[Symbol]:
-        """The definitions that others may use; all of them where none is public."""
-        return [symbol for symbol in self.symbols if symbol.is_public] or self.symbols
+        """The definitions that others may use, each name once; all of them where none is public."""
+        symbols = [symbol for symbol in self.symbols if symbol.is_public] or self.symbols
+        first = {symbol.bare: symbol for symbol in reversed(symbols)}
+        return sorted(first.values(), key=lambda symbol: symbol.line)
 
     @property
     def is_test(self) -> bool:
@@ -64,19 +69,11 @@ class FileSeen(msgspec.Struct, frozen=True):
 
     @property
     def is_doc(self) -> bool:
-        return bool(_DOC_PATH.search(self.path))
+        return _is_doc(self.path)
 
     @property
     def is_code(self) -> bool:
         return not (self.is_test or self.is_doc or _DATA_PATH.search(self.path))
-
-
-class Place(msgspec.Struct, frozen=True):
-    """Where the goal touches the code: a file, its symbols that match best, the terms that matched."""
-
-    file: FileSeen
-    symbols: list[Symbol]
-    terms: list[str]
 
 
 class Material(msgspec.Struct, frozen=True):
@@ -99,6 +96,11 @@ class Material(msgspec.Struct, frozen=True):
     def docs(self) -> list[FileSeen]:
         return [file for file in self.files if file.is_doc]
 
+    @property
+    def pages(self) -> list[str]:
+        """Paths of the pages where the project explains itself to its users."""
+        return [file.path for file in self.docs if file.path.upper().startswith(_PAGES)]
+
 
 def read_material(request: Request) -> Material:
     """Read a request as a model would: only what is in its text, and the goal it is for."""
@@ -107,9 +109,9 @@ def read_material(request: Request) -> Material:
         if block.tag == "file":
             files.append(_file(block.attributes, block.text))
         elif block.tag == "input":
-            inputs.append((block.attributes.get("name", "input"), block.text))
+            inputs.append((one_line(block.attributes.get("name", "input"), MAX_NAME_CHARS), block.text))
         elif block.tag == "output":
-            outputs.append((block.attributes.get("task", "task"), block.text))
+            outputs.append((one_line(block.attributes.get("task", "task"), MAX_NAME_CHARS), block.text))
     return Material(read_goal(request.goal), _merged(files), inputs, outputs)
 
 
@@ -125,65 +127,18 @@ def system_name(material: Material) -> str:
     return "system"
 
 
-def places(material: Material, terms: list[str] | None = None) -> list[Place]:
-    """The code files that match some terms best (by default the goal's), best first.
-
-    A term counts more the fewer files mention it, twice as much in a definition's name and three times in a
-    path. Ties keep the context's own order, so that equal prompts give equal places.
-    """
-    wanted = material.goal.terms if terms is None else terms
-    weights = {term: _weight(material, term) for term in wanted}
-    rated = []
-    for index, file in enumerate(material.code):
-        place = Place(
-            file, _matching_symbols(file, weights), [term for term in wanted if _mentions(file, term)]
-        )
-        rated.append((-_rating(place, weights), index, place))
-    rated.sort(key=lambda entry: entry[:2])
-    best = [place for rating, _, place in rated if rating < 0]
-    return (best or [place for _, _, place in rated])[:MAX_PLACES]
-
-
-def _weight(material: Material, term: str) -> int:
-    """Whole numbers, so that no rounding of any machine decides an order."""
-    mentioned = sum(_mentions(file, term) for file in material.code)
-    return (4 * len(material.code) // mentioned).bit_length() if mentioned else 0
-
-
-def _rating(place: Place, weights: dict[str, int]) -> int:
-    named = {term for term in place.terms if _stem(term) in place.file.path.lower()}
-    defined = {term for term in place.terms for symbol in place.symbols if _stem(term) in symbol.name.lower()}
-    return sum(weights[term] * (1 + 2 * (term in named) + (term in defined)) for term in place.terms)
-
-
-def unknown_terms(material: Material) -> list[str]:
-    """Terms of the goal that no file shown mentions and that matter: names, or more than half of the goal."""
-    terms = material.goal.terms
-    unknown = [term for term in terms if not any(_mentions(file, term) for file in material.files)]
-    if 2 * len(unknown) > len(terms):
-        return unknown
-    return [term for term in unknown if _is_name(term, material.goal.text)]
-
-
-def _is_name(term: str, goal: str) -> bool:
-    """Whether the goal writes a term as a name: in code, with an underscore or digit, or capitalised."""
-    written = re.findall(rf"`[^`]*\b{re.escape(term)}\b[^`]*`|\b{re.escape(term)}\b", goal, re.I)
-    within = [word for word in written if not goal.startswith(word)]
-    return bool(re.search(r"[_\d]", term)) or any(not word[:1].islower() for word in within)
-
-
-def mentions_of(material: Material, name: str, besides: str) -> list[str]:
-    """Paths of other files shown that mention a name as a whole word."""
-    word = re.compile(rf"\b{re.escape(name)}\b")
-    return [file.path for file in material.files if file.path != besides and word.search(file.text)]
-
-
 def _file(attributes: dict[str, str], text: str) -> FileSeen:
     first = attributes.get("lines", "1-").partition("-")[0]
     symbols = [
-        Symbol(name.strip(), int(line)) for name, line in _SYMBOL.findall(attributes.get("symbols", ""))
+        Symbol(one_line(name, MAX_NAME_CHARS), int(line))
+        for name, line in _SYMBOL.findall(attributes.get("symbols", ""))
     ]
-    return FileSeen(attributes.get("path", ""), text, int(first) if first.isdigit() else 1, symbols)
+    path = one_line(attributes.get("path", ""), MAX_PATH_CHARS)
+    return FileSeen(path, text, int(first) if first.isdigit() else 1, [] if _is_doc(path) else symbols)
+
+
+def _is_doc(path: str) -> bool:
+    return bool(_DOC_PATH.search(path))
 
 
 def _merged(pieces: list[FileSeen]) -> list[FileSeen]:
@@ -200,26 +155,3 @@ def _joined(above: FileSeen, below: FileSeen) -> FileSeen:
     gap = below.first_line - above.first_line - above.text.count("\n")
     symbols = list({(symbol.name, symbol.line): symbol for symbol in above.symbols + below.symbols}.values())
     return FileSeen(above.path, above.text + "\n" * max(gap, 1) + below.text, above.first_line, symbols)
-
-
-def _mentions(file: FileSeen, term: str) -> bool:
-    stem = _stem(term)
-    return stem in file.path.lower() or stem in file.text.lower()
-
-
-def _matching_symbols(file: FileSeen, weights: dict[str, int]) -> list[Symbol]:
-    """Up to three definitions whose names match the weightiest terms."""
-
-    def rating(symbol: Symbol) -> int:
-        return -sum(weight for term, weight in weights.items() if _stem(term) in symbol.name.lower())
-
-    matching = [symbol for symbol in file.symbols if rating(symbol) < 0]
-    return sorted(matching, key=lambda symbol: (rating(symbol), symbol.line))[:3]
-
-
-def _stem(term: str) -> str:
-    """A term without its plural: `bodies` and `body` meet in `bod`, `flags` and `flag` in `flag`."""
-    for ending in ("ies", "y", "s"):
-        if term.endswith(ending) and len(term) > len(ending) + 2:
-            return term.removesuffix(ending)
-    return term

@@ -6,19 +6,17 @@ import re
 from collections import Counter
 
 from kata_cli.providers.mock import evidence
-from kata_cli.providers.mock.material import (
-    FileSeen,
-    Material,
-    Place,
-    mentions_of,
-    places,
-    system_name,
-    unknown_terms,
-)
+from kata_cli.providers.mock.goal import shortened
+from kata_cli.providers.mock.material import FileSeen, Material, system_name
+from kata_cli.providers.mock.places import Place, clause_places, distinct, places, unknown_terms
 from kata_cli.providers.mock.reviewer import added_lines
+from kata_cli.providers.mock.uses import matching_test, uses_of
 
 MAX_LINES = 12
+MAX_GIVEN_LINES = 200
+MAX_LISTED = 12
 MAX_SYMBOLS = 6
+MAX_QUESTION_CHARS = 1000
 NO_RUNNER = "no test runner was found in the files shown"
 
 _MARK = re.compile(r"^\s*[-*]\s+")
@@ -37,16 +35,13 @@ def investigate(material: Material) -> str:
 
 def implement(material: Material) -> str:
     """The steps of the change, in order."""
-    touched = places(material)
-    steps = (
-        [
-            f"{clause}: {describe_place(touched[min(index, len(touched) - 1)])}"
-            for index, clause in enumerate(material.goal.clauses)
-        ]
-        if touched
-        else material.goal.clauses
-    )
-    tests = [f"cover it in `{test_path(material, place)}`" for place in touched[:1]]
+    found = clause_places(material)
+    steps = [
+        f"{clause}: {describe_place(place)}" if place else clause
+        for clause, place in zip(material.goal.clauses, found, strict=True)
+    ]
+    paths = dict.fromkeys(test_path(material, place) for place in distinct(found))
+    tests = [f"cover it in `{path}`" for path in paths]
     docs = [f"say it in `{file.path}`" for file in material.docs[:1]]
     return _sections(("Steps", [*steps, *tests, *docs]))
 
@@ -71,10 +66,10 @@ def debug(material: Material) -> str:
     """How it could fail here."""
     touched = places(material)
     shared = [
-        f"`{symbol.bare}` of `{place.file.path}` is also named in {_listed(others)}"
+        f"`{symbol.bare}` of `{place.file.path}` is also named in {listed(others)}"
         for place in touched
         for symbol in place.symbols
-        if (others := mentions_of(material, symbol.bare, place.file.path))
+        if (others := uses_of(material, symbol.bare, place.file))
     ]
     refused = [
         f"`{r.path}:{r.line}` refuses with `{r.error}`{_inside(r.inside)}" for r in evidence.refusals(touched)
@@ -88,7 +83,7 @@ def debug(material: Material) -> str:
 def critique(material: Material) -> str:
     """What is not backed by what was read."""
     open_terms = [f"`{term}` is in the goal but in no file shown" for term in unknown_terms(material)]
-    reports = [f"{task}: {len(text.splitlines())} lines read" for task, text in material.outputs]
+    reports = [f"{task}: {counted(len(text.splitlines()), 'line')} read" for task, text in material.outputs]
     return _sections(
         ("Open", open_terms or ["every term of the goal occurs in the material"]), ("Read", reports)
     )
@@ -98,13 +93,15 @@ def answer(material: Material) -> str:
     """An answer to a question: where to look, with the definitions that match."""
     found = [describe_place(place) for place in places(material)]
     return _sections(
-        ("Question", [material.goal.text]), ("Where to look", found), ("Given", _given(material))
+        ("Question", [shortened(material.goal.text, MAX_QUESTION_CHARS)]),
+        ("Where to look", found),
+        ("Given", _given(material)),
     )
 
 
 def digest(material: Material) -> str:
     """For a role of the user's own: what was given under the goal, then what each earlier task said."""
-    given = [item for _, text in material.inputs for item in _items(text.splitlines())]
+    given = [_MARK.sub("", line) for _, text in material.inputs for line in text.splitlines() if line.strip()]
     said = {
         task: _items([line for line in text.splitlines() if line.startswith("- ")])
         for task, text in material.outputs
@@ -112,9 +109,12 @@ def digest(material: Material) -> str:
     times = Counter(item for items in said.values() for item in items)
     own = {task: [item for item in items if times[item] == 1] for task, items in said.items()}
     return _sections(
-        (material.goal.title, _capped(given)),
-        ("Said by more than one", _capped([item for item, count in times.items() if count > 1])),
-        *((f"From {task}", _capped(items)) for task, items in own.items()),
+        (material.goal.title, _capped(given, MAX_GIVEN_LINES)),
+        (
+            "Said by more than one",
+            _capped([item for item, count in times.items() if count > 1], MAX_GIVEN_LINES),
+        ),
+        *((f"From {task}", _capped(items, MAX_GIVEN_LINES)) for task, items in own.items()),
         ("Places", [describe_place(place) for place in places(material)]),
     )
 
@@ -128,7 +128,7 @@ def describe_place(place: Place) -> str:
 
 def test_path(material: Material, place: Place) -> str:
     """The test file of a place: the one that is there, else where it would go."""
-    known = evidence.matching_test(material, place)
+    known = matching_test(material, place)
     return known.path if known is not None else evidence.new_test_path(material, place)
 
 
@@ -138,13 +138,24 @@ def describe_file(file: FileSeen) -> str:
     return f"`{file.path}`" + (f": {listed}" if listed else "")
 
 
+def listed(paths: list[str]) -> str:
+    """Paths in a sentence."""
+    shown = ", ".join(f"`{path}`" for path in paths[:MAX_LISTED])
+    return shown + (f" and {len(paths) - MAX_LISTED} more" if len(paths) > MAX_LISTED else "")
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _opening(material: Material) -> str:
     """The first prose line of the README, else of the first file shown."""
     for file in sorted(material.docs, key=lambda file: not file.path.upper().startswith("README")):
         for line in file.text.splitlines():
             if line[:1].isalpha() and len(line) > 20:
                 return line.strip()
-    return f"{len(material.files)} files were read"
+    return f"{counted(len(material.files), 'file')} read"
 
 
 def _given(material: Material) -> list[str]:
@@ -152,7 +163,7 @@ def _given(material: Material) -> list[str]:
     given = []
     for name, text in material.inputs:
         added = added_lines(text)
-        given.append(f"`{name}`: {len(text.splitlines())} lines" + (", a diff" if added else ""))
+        given.append(f"`{name}`: {counted(len(text.splitlines()), 'line')}" + (", a diff" if added else ""))
         given += _capped([f"`{path}`: +{number}" for path, number in added.items()])
     return given
 
@@ -172,15 +183,9 @@ def _inside(name: str) -> str:
     return f" in `{name}`" if name else ""
 
 
-def _listed(paths: list[str]) -> str:
-    shown = ", ".join(f"`{path}`" for path in paths[:4])
-    return shown + (f" and {len(paths) - 4} more" if len(paths) > 4 else "")
-
-
-def _capped(items: list[str]) -> list[str]:
-    return (
-        items if len(items) <= MAX_LINES else [*items[:MAX_LINES], f"and {len(items) - MAX_LINES} more lines"]
-    )
+def _capped(items: list[str], most: int = MAX_LINES) -> list[str]:
+    more = len(items) - most
+    return [*items[:most], f"and {counted(more, 'more line')}"] if more > 0 else items
 
 
 def _sections(*sections: tuple[str, list[str]]) -> str:
