@@ -96,8 +96,8 @@ def test_a_json_workflow_runs_in_mock_mode(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     shell.write(
         "w.toml",
-        'schema = "kata.workflow/v1"\nname = "w"\n[[tasks]]\nid = "a"\nrole = "review"\nprompt = "{{context}}"\n'
-        'output = "json"\n[result]\ntask = "a"\nkind = "json"\n',
+        'schema = "kata.workflow/v1"\nname = "w"\n[[tasks]]\nid = "a"\nrole = "review"\n'
+        'prompt = "{{context}}"\noutput = "json"\n[result]\ntask = "a"\nkind = "json"\n',
     )
     ended = shell.kata(*MOCK, "-w", "./w.toml", "goal")
     assert ended.code == 0, ended.stderr
