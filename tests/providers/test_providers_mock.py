@@ -485,3 +485,19 @@ def test_only_code_that_imports_a_definition_uses_it(path: str, text: str, is_us
     """A mention in a comment, in a page or of a namesake is no use."""
     document = spec_of("Retry the upload", prompt([FILES[2], (path, text, "")]))
     assert any(f"as in `{path}`" in entry.text for entry in document.requirements) == is_use
+
+
+def test_a_clause_that_refers_back_stays_where_the_one_before_it_was() -> None:
+    """`log its size` is about what the clause before names, whatever file is best at logging."""
+    files = [*FILES, ("box/logs.py", "def log_size(): ...\n", "def log_size:1")]
+    document = spec_of("Retry the upload and log its size", prompt(files))
+    assert {task.path for task in document.tasks if task.role == "implement"} <= {
+        "box/uploader.py",
+        "README.md",
+    }
+
+
+def test_a_snapshot_is_no_test() -> None:
+    """A data file below `tests` is not where a test goes."""
+    files = [*FILES[:4], ("tests/__snapshots__/test_uploader.ambr", "# name: test_send\n", "")]
+    assert not read_material(request(text=prompt(files))).tests

@@ -29,7 +29,7 @@ _DOC_PATH = re.compile(
 )
 _PAGES = ("README", "CHANGELOG", "DOCS/")
 _DATA_PATH = re.compile(
-    r"\.(json|toml|ya?ml|ini|cfg|lock|csv|xml|svg|typed)$|(^|/)(METADATA|PKG-INFO|RECORD)$"
+    r"\.(json|jsonl|toml|ya?ml|ini|cfg|lock|csv|xml|svg|typed|ambr|snap)$|(^|/)(METADATA|PKG-INFO|RECORD)$"
 )
 
 
@@ -65,7 +65,7 @@ class FileSeen(msgspec.Struct, frozen=True):
 
     @property
     def is_test(self) -> bool:
-        return bool(_TEST_PATH.search(self.path))
+        return bool(_TEST_PATH.search(self.path)) and not _DATA_PATH.search(self.path)
 
     @property
     def is_doc(self) -> bool:

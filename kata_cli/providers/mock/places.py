@@ -46,12 +46,16 @@ def places(material: Material, terms: list[str] | None = None) -> list[Place]:
     return (best or [place for _, _, place in rated])[:MAX_PLACES]
 
 
+_BACK = re.compile(r"\b(?:it|its|them|their|theirs|they|this|these|those)\b", re.I)
+
+
 def clause_places(material: Material) -> list[Place | None]:
     """The best place for each clause; a clause that says not where goes on where the one before it was."""
     found: list[Place | None] = []
     for clause in material.goal.clauses:
         place = next(iter(places(material, terms_of(clause))), None)
-        if place is None or not place.is_telling:
+        refers_back = bool(found) and _BACK.search(clause) is not None
+        if place is None or not place.is_telling or refers_back:
             place = found[-1] if found else next(iter(places(material)), None)
         found.append(place)
     return found
