@@ -43,7 +43,12 @@ class File(msgspec.Struct, frozen=True):
     table: dict[str, Any] = {}
 
     def source(self, key: str) -> str:
-        """Where a dotted key stands: `file:line: key`, without the line when it is not found."""
+        """Where a dotted key stands: `file:line: key`, without the line when it is not found.
+
+        The empty key stands for the file as a whole.
+        """
+        if not key:
+            return str(self.path)
         line = line_of(self.text, key)
         shown = one_line(key, 80)
         return f"{self.path}:{line}: {shown}" if line else f"{self.path}: {shown}"

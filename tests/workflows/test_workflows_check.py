@@ -89,6 +89,13 @@ def test_a_file_without_tasks_is_no_workflow() -> None:
         parsed(text)
 
 
+def test_a_file_without_its_tables_is_told_as_a_whole() -> None:
+    """What is missing at the top has no key to point at."""
+    with pytest.raises(KataError) as caught:
+        parsed('schema = "kata.workflow/v1"\nname = "x"\n')
+    assert caught.value.failure.message == "w.toml: object missing required field `tasks`"
+
+
 def test_a_system_file_is_read_below_the_folder_only(tmp_path: Path) -> None:
     """`system = "@file"` reads beside the workflow; a path that leads out is refused."""
     (tmp_path / "w").mkdir()
