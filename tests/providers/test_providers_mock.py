@@ -79,6 +79,8 @@ def spec_of(goal: str, text: str | None = None, *, is_final: bool = False) -> Do
     [
         ("Add a flag and document it", ["Add a flag", "document it"]),
         ("Add salt and pepper", ["Add salt and pepper"]),
+        ("Make load and store atomic", ["Make load and store atomic"]),
+        ("Retry the upload and log its size", ["Retry the upload", "log its size"]),
         ("- cache the index\n- drop stale rows", ["cache the index", "drop stale rows"]),
         ("Please add a flag.", ["add a flag"]),
         ("Why is the search slow and odd?", ["Why is the search slow and odd?"]),

@@ -58,7 +58,16 @@ _POINT = re.compile(r"(:)?[.;,]?\s*\n\s*(?:[-*+]|\d+[.)])\s+")
 _CODE_OR_HOLE = re.compile(r"`[^`]*`|<[A-Za-z][\w -]*>|\?{2,}")
 _BULLET = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+", re.M)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z`\"'(])|\n+|;\s+")
-_JOINT = re.compile(r",?\s+(?:and|then|and then)\s+(?=([a-z]+)\b)", re.I)
+_JOINT = re.compile(r",?\s+(?:and|then|and then)\s+(?=([a-z]+)(?: (\S+)|$))", re.I)
+# Words that are as often things as deeds; as a deed they take an object, and that begins like this.
+_NOUN_LIST = """
+    cache change fix format import limit list load lock log merge name port print record report request
+    reset return search set show split stop store stream switch test track turn update use
+"""
+_NOUNS = frozenset(_NOUN_LIST.split())
+_OBJECT = re.compile(
+    r"(?:(?:an?|the|its?|their|them|every|each|all|any|no|this|that|how|what|when|why)\b|[-`\d])", re.I
+)
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{2,}")
 _POLITE = re.compile(
     r"^(?:please|we (?:need|want) to|i (?:need|want) to|it should|kata should|you should)\s+", re.I
@@ -118,11 +127,16 @@ def _clauses(sentence: str) -> list[str]:
         return [sentence]
     parts, start = [], 0
     for match in _JOINT.finditer(sentence):
-        if match[1].lower() in VERBS:
+        if _is_deed(match[1].lower(), match[2] or ""):
             parts.append(sentence[start : match.start()])
             start = match.end()
     parts.append(sentence[start:])
     return [part.strip() for part in parts if part.strip()]
+
+
+def _is_deed(word: str, following: str) -> bool:
+    """Whether `and WORD …` begins a wish of its own: `and log it`, but not `load and store atomic`."""
+    return word in VERBS and (word not in _NOUNS or _OBJECT.match(following) is not None)
 
 
 def ended(text: str) -> str:

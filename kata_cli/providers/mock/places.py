@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import msgspec
 
@@ -117,6 +118,7 @@ def _matching_symbols(file: FileSeen, weights: dict[str, int]) -> list[Symbol]:
     return sorted(matching, key=lambda symbol: (rating(symbol), symbol.line))[:3]
 
 
+@cache
 def _stem(term: str) -> str:
     """A term without its ending: `bodies` and `body` meet in `bod`, `decoded` and `decode` in `decod`."""
     for ending in ("ed", "ing"):
