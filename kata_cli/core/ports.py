@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from kata_cli.core.errors import Failure
-from kata_cli.core.events import Event, Recorded
+from kata_cli.core.events import Event
 from kata_cli.core.messages import ModelInfo, Request
 
 
@@ -27,12 +27,6 @@ class Provider(Protocol):
         ...
 
     async def aclose(self) -> None: ...
-
-
-class Sink(Protocol):
-    """Takes recorded events, in order."""
-
-    def write(self, batch: list[Recorded]) -> None: ...
 
 
 class Clock(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kata_cli.core.events import AttemptFailed, Event, TaskFinished
+from kata_cli.core.events import AttemptFailed
 from kata_cli.core.records import RunRecord, TaskRecord, elapsed_s
 from kata_cli.core.text import one_line
 from kata_cli.output.figures import count, dollars, plural, seconds
@@ -70,8 +70,3 @@ def summary(record: RunRecord, headline: str) -> str:
     if record.result is not None and record.result.path:
         parts.append(record.result.path)
     return " · ".join(part for part in parts if part)
-
-
-def is_change(event: Event) -> bool:
-    """Whether a log gets a line for this event."""
-    return isinstance(event, TaskFinished | AttemptFailed)
