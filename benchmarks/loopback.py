@@ -23,12 +23,15 @@ WORDS = ("Every ", "answer ", "is ", "made ", "of ", "words, ", "one ", "after "
 
 
 @contextmanager
-def vendor(*, tokens: int = 1, delay_s: float = 0.0, pause_s: float | None = None) -> Iterator[str]:
-    """The base URL of a server whose every answer has so many tokens.
+def vendor(
+    *, tokens: int = 1, token_bytes: int = 0, delay_s: float = 0.0, pause_s: float | None = None
+) -> Iterator[str]:
+    """The base URL of a server whose every answer has so many tokens, words or of so many bytes each.
 
     All of an answer is sent at once, or token by token with a pause between them.
     """
     argv = [sys.executable, __file__, "--tokens", str(tokens), "--delay", str(delay_s)]
+    argv += ["--token-bytes", str(token_bytes)] if token_bytes else []
     argv += [] if pause_s is None else ["--pause", str(pause_s)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None
@@ -90,13 +93,15 @@ async def serve(answers: dict[str, list[bytes]], delay_s: float, pause_s: float 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokens", type=int, default=1)
+    parser.add_argument("--token-bytes", type=int, default=0, help="bytes of each token; 0 means words")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument("--pause", type=float, help="seconds between tokens")
     options = parser.parse_args()
     sys.path.insert(0, str(TESTS))
     from servers import wire
 
-    content = wire.Content(chunks=list(islice(cycle(WORDS), options.tokens)))
+    words = ("x" * options.token_bytes,) if options.token_bytes else WORDS
+    content = wire.Content(chunks=list(islice(cycle(words), options.tokens)))
     answers = {
         path: [b"%x\r\n%b\r\n" % (len(event), event) for event in wire.events(api, content)]  # type: ignore[arg-type]
         for api, path in PATHS.items()

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from kata_cli.app.pi_models import pi_models_of
 from kata_cli.app.place import working_directory
 from kata_cli.config.credentials import CredentialFinder
-from kata_cli.config.endpoints import BUILTINS
+from kata_cli.config.key_sources import PI_TOKEN
 from kata_cli.config.resolve import Resolved
 from kata_cli.core.ports import Credential, Timeouts
 from kata_cli.core.redact import Redactor
 from kata_cli.pi.options import PiOptions
 from kata_cli.providers.pi import PiProvider
+
+# What Pi reads, by the kind of credential.
+PI_VARIABLES = {
+    "anthropic": {"api_key": "ANTHROPIC_API_KEY", "token": PI_TOKEN},
+    "openai": {"api_key": "OPENAI_API_KEY"},
+}
 
 
 def pi_provider(
@@ -23,30 +30,44 @@ def pi_provider(
     timeouts: Timeouts,
 ) -> PiProvider:
     """A pool of Pi processes in the working directory; none is started yet."""
+    models = pi_models_of(resolved, env)
+    for variables in models.keys.values():
+        for secret in variables.values():
+            redactor.learn(secret)
+    keys = {**agent_keys(resolved, finder, redactor), **models.keys}
+    return PiProvider(pi_options(resolved, env, redactor, keys=keys, models=models.document), timeouts)
+
+
+def pi_options(
+    resolved: Resolved,
+    env: Mapping[str, str],
+    redactor: Redactor,
+    *,
+    keys: Mapping[str, Mapping[str, str]],
+    models: bytes,
+) -> PiOptions:
+    """How Pi is run here, with these keys of its providers and this models.json."""
     settings = resolved.settings
-    options = PiOptions(
+    return PiOptions(
         cwd=working_directory(),
         environ=env,
         binary=settings.pi_binary or "",
         tools=settings.tools,
         agent_dir=Path(settings.pi_agent_dir) if settings.pi_agent_dir else None,
+        models=models,
         has_extensions=settings.pi_extensions,
-        keys=_keys(resolved, finder, redactor),
+        keys=keys,
         redact=redactor.text,
         max_instances=settings.jobs,
     )
-    return PiProvider(options, timeouts)
 
 
-def _keys(resolved: Resolved, finder: CredentialFinder, redactor: Redactor) -> dict[str, dict[str, str]]:
-    """The keys of the built-in providers, under the variables that their vendors and Pi read."""
+def agent_keys(resolved: Resolved, finder: CredentialFinder, redactor: Redactor) -> dict[str, dict[str, str]]:
+    """One credential of each built-in provider, under the variable in which Pi looks for it."""
     keys = {}
-    for name in BUILTINS:
+    for name, variables in PI_VARIABLES.items():
         found = finder.find(resolved.endpoints[name])
         if isinstance(found, Credential) and found.secret:
             redactor.learn(found.secret)
-            variables = resolved.providers[name].key_vars
-            variable = next((var for var, kind in variables.items() if kind == found.kind), None)
-            if variable is not None:
-                keys[name] = {variable: found.secret}
+            keys[name] = {variables[found.kind]: found.secret}
     return keys

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
+from kata_cli.app.model_listing import Asking
 from kata_cli.config.credentials import CredentialFinder
 from kata_cli.config.resolve import Resolved
 from kata_cli.core.errors import Failure
 from kata_cli.core.ports import Clock
+from kata_cli.core.redact import Redactor
 from kata_cli.providers.service import ProviderService
 
 Status = Literal["ready", "warning", "error"]
@@ -44,18 +46,28 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """A machine with settings that could be read. `learn` is told each secret that comes up."""
+    """A machine with settings that could be read. The redactor learns each secret that comes up."""
 
     machine: Machine
     resolved: Resolved
     is_isolated: bool
     finder: CredentialFinder
     service: ProviderService
-    learn: Callable[[str], None]
+    redactor: Redactor
+    api_key_file: str | None
 
     @property
     def mode(self) -> str:
         return self.resolved.settings.runtime_mode
+
+    @property
+    def asking(self) -> Asking:
+        return Asking(
+            resolved=self.resolved,
+            env=self.machine.env,
+            redactor=self.redactor,
+            api_key_file=self.api_key_file,
+        )
 
 
 def failed(failure: Failure, status: Status = "error") -> Check:

@@ -11,7 +11,8 @@ from kata_cli.config.credentials import CredentialStatus
 from kata_cli.core.errors import Failure, KataError
 from kata_cli.core.ports import Credential
 from kata_cli.output.figures import plural
-from kata_cli.providers.service import Choice, ProviderService
+from kata_cli.providers.choice import Choice
+from kata_cli.providers.service import ProviderService
 
 MODELS_S = 10.0
 
@@ -32,14 +33,19 @@ def check_credentials(site: Site) -> Iterator[Check]:
     for endpoint in site.resolved.endpoints.values():
         found = site.finder.find(endpoint)
         if isinstance(found, Credential) and found.secret:
-            site.learn(found.secret)
+            site.redactor.learn(found.secret)
         yield _credential(site.finder.explain(endpoint), found)
 
 
 def check_models(site: Site) -> Iterator[Check]:
-    """Every provider that has a key is asked for its list, which is free, once, and at the same time."""
+    """Every provider that has a key is asked for its list, which is free, once, and at the same time.
+
+    In pi mode Pi is asked, which knows them all.
+    """
     from kata_cli.core import loop
 
+    if site.mode == "pi":
+        yield _pi_model(site)
     if site.mode != "native":
         return
     choice = _choice(site)
@@ -53,6 +59,16 @@ def check_models(site: Site) -> Iterator[Check]:
         wanted[chosen] = choice.model.id
     for name, listed in loop.run(_listed(site.service, list(wanted))).items():
         yield _model(name, wanted[name], listed, "error" if name == chosen else "warning")
+
+
+def _pi_model(site: Site) -> Check:
+    from kata_cli.app.model_default import default_of, pi_models
+    from kata_cli.core import loop
+
+    listed = loop.run(pi_models(site.asking))
+    model = default_of(site.asking, listed)
+    told = f"one of {plural(len(listed.models), 'model')} that Pi lists"
+    return Check(status="ready", about=str(model), detail=told, auth="authenticated")
 
 
 def _choice(site: Site) -> Choice | Failure:

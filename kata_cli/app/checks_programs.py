@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
-from kata_cli.app.check import Check, Machine, Site, Status
+from kata_cli.app.check import AuthState, Check, Machine, Site, Status
 from kata_cli.app.place import working_directory
+from kata_cli.app.probe import hear
 from kata_cli.core.errors import KataError
 from kata_cli.core.text import one_line
 
 PROBE_S = 4.0
-MAX_OUTPUT_BYTES = 65_536
 THIS_COMMAND = "kata doctor"  # what Pi's failures hint at
 
 _VERSION = re.compile(r"(?:^|\s)v?(\d+\.\d+\.\d+[\w.+-]*)(?=\s|$)")
@@ -63,7 +60,19 @@ def check_pi(site: Site) -> Iterator[Check]:
             remedy=f"run {path} --version yourself to see why" if hint == THIS_COMMAND else hint,
         )
     else:
-        yield Check(status="ready", path=str(path), version=str(version), auth="unknown")
+        yield Check(status="ready", path=str(path), version=str(version), auth=_pi_auth(site))
+
+
+def _pi_auth(site: Site) -> AuthState:
+    """Pi tells nothing of its logins, but it lists only models that it has a key for."""
+    from kata_cli.app.model_default import pi_models
+    from kata_cli.core import loop
+
+    if site.mode == "pi":
+        with suppress(KataError):
+            loop.run(pi_models(site.asking, is_refreshed=True))
+            return "authenticated"
+    return "unknown"
 
 
 def _program(name: str, env: Mapping[str, str], without: str) -> Check:
@@ -80,7 +89,7 @@ def _program(name: str, env: Mapping[str, str], without: str) -> Check:
 def ask_version(path: str, env: Mapping[str, str], limit_s: float = PROBE_S) -> tuple[str | None, str]:
     """What `PATH --version` says on either stream, or None and why not."""
     try:
-        status, text = _run([path, "--version"], _scrubbed(env), limit_s)
+        status, text = hear([path, "--version"], _scrubbed(env), limit_s)
     except OSError as error:
         return None, f"does not start: {error.strerror or error}"
     if status is None:
@@ -90,32 +99,6 @@ def ask_version(path: str, env: Mapping[str, str], limit_s: float = PROBE_S) -> 
         return None, f"ended with status {status} and said {said}"
     found = _VERSION.search(text)
     return (found[1], "") if found else (None, f"names no version but says {said}")
-
-
-def _run(argv: list[str], env: dict[str, str], limit_s: float) -> tuple[int | None, str]:
-    """Exit status and output; None when time ran out, then the whole process group is killed.
-
-    The output goes to a file: a pipe could be held open by a grandchild.
-    """
-    with tempfile.TemporaryFile() as output:
-        child = subprocess.Popen(
-            argv,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            status: int | None = child.wait(limit_s)
-        except subprocess.TimeoutExpired:
-            status = None
-        finally:
-            if child.returncode is None:
-                os.killpg(child.pid, signal.SIGKILL)
-                child.wait()
-        output.seek(0)
-        return status, output.read(MAX_OUTPUT_BYTES).decode("utf-8", "replace")
 
 
 def _scrubbed(env: Mapping[str, str]) -> dict[str, str]:

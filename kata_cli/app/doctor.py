@@ -14,7 +14,8 @@ from kata_cli.app import checks_access, checks_machine, checks_programs, checks_
 from kata_cli.app.check import Check, Machine, Site, Status, failed
 from kata_cli.app.options import Common
 from kata_cli.app.place import working_directory
-from kata_cli.app.prepare import open_service, resolved_settings
+from kata_cli.app.prepare import resolved_settings
+from kata_cli.app.providers import open_service
 from kata_cli.config.credentials import CredentialFinder
 from kata_cli.config.resolve import Resolved
 from kata_cli.core.clock import SystemClock, stamp
@@ -102,7 +103,8 @@ def _site(options: Common, machine: Machine, resolved: Resolved, redactor: Redac
         is_isolated=options.is_isolated,
         finder=CredentialFinder(machine.env, resolved.paths, resolved, key_file),
         service=service,
-        learn=redactor.learn,
+        redactor=redactor,
+        api_key_file=options.api_key_file,
     )
 
 

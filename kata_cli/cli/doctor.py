@@ -13,28 +13,20 @@ if TYPE_CHECKING:
 
 def doctor(
     as_json: o.Json = False,
-    mode: o.Mode = None,
+    runtime_mode: o.Mode = None,
     provider: o.Provider = None,
     model: o.Model = None,
     api_key_file: o.ApiKeyFile = None,
     profile: o.Profile = None,
-    isolated: o.Isolated = False,
-    trust_project: o.TrustProject = False,
+    is_isolated: o.Isolated = False,
+    trusts_project: o.TrustProject = False,
     home: o.Home = None,
 ) -> int:
     """Check programs, settings, keys, models and disk; exit 10 when a run would fail."""
+    options = o.common(locals())
     from kata_cli.app.doctor import examine
-    from kata_cli.app.options import Common
 
-    report, failure = examine(
-        Common(
-            flags={"runtime_mode": mode, "provider": provider, "model": model, "home": home},
-            profile=profile,
-            is_isolated=isolated,
-            trusts_project=trust_project,
-            api_key_file=api_key_file,
-        )
-    )
+    report, failure = examine(options)
     if as_json:
         shell.put_json(report)
     else:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 from pathlib import Path
+
+import msgspec
 
 from kata_cli.core.errors import Failure, KataError
 from kata_cli.core.messages import ModelRef
 from kata_cli.core.text import near
 from kata_cli.pi import home as homes
-from kata_cli.pi import wire
+from kata_cli.pi import orphans, wire
 from kata_cli.pi.binary import Version
 from kata_cli.pi.child import Child, spawn
 from kata_cli.pi.options import PiOptions
@@ -21,15 +24,18 @@ from kata_cli.pi.wire import Levels, Model, Models, State
 # How long after the end of a failed run an old version may take to announce that it tries again.
 RETRY_SIGN_S = 0.2
 LIST = "kata models list --mode pi"
+# No extensions, skills, prompt templates, AGENTS.md or CLAUDE.md; the empty texts stand in the way of the
+# project's own `.pi/SYSTEM.md` and `.pi/APPEND_SYSTEM.md`, which 0.74 reads without being asked.
+CONFINED = ("-ne", "-ns", "-np", "-nc", "--system-prompt", "", "--append-system-prompt", "")
 
 
 def argv(binary: Path, options: PiOptions, home: Path) -> list[str | Path]:
-    """The command line: what is stored goes with `home`, nothing of the project is run unless asked for.
+    """The command line: what is stored goes with `home`, nothing of the project is obeyed unless asked for.
 
     With `--no-session` 0.74 writes the sessions of `new_session` into the working directory.
     """
     tools = ["--tools", ",".join(options.tools)] if options.tools else ["--no-tools"]
-    extras = [] if options.has_extensions else ["-ne", "-ns", "-np"]
+    extras = [] if options.has_extensions else CONFINED
     return [binary, "--mode", "rpc", "--session-dir", home / "sessions", *tools, *extras]
 
 
@@ -45,7 +51,7 @@ class Agent:
         self._home = home
         self._options = options
         self._session_id = ""
-        self._is_used = False
+        self._renewal: asyncio.Task[msgspec.Raw] | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -76,11 +82,18 @@ class Agent:
             told = f"Pi was not ready within {limit_s:g} s"
             raise KataError("agent_unavailable", told, "kata doctor") from None
 
-    async def prepare(self, model: ModelRef, thinking: str | None) -> None:
-        """A fresh session with this model and level, read back. Raises `KataError` before any prompt."""
-        if self._is_used:
-            await self._child.rpc.call("new_session")
-        self._is_used = True
+    def renew(self) -> None:
+        """Begin a new session in the background: it takes longer than a prompt. `prepare` waits for it."""
+        self._child.rpc.listener = None
+        self._renewal = asyncio.create_task(self._child.rpc.call("new_session"))
+
+    async def prepare(self, model: ModelRef, thinking: str | None) -> str:
+        """A fresh session with this model and level, read back. Raises `KataError` before any prompt.
+
+        Returns the level that is in force, also where none was asked for.
+        """
+        if self._renewal is not None:
+            await self._renewal
         state = await self._state()
         if state.session_id == self._session_id or state.message_count:
             raise KataError("agent_unavailable", "Pi did not begin a new session", "kata doctor")
@@ -89,7 +102,7 @@ class Agent:
             await self._set_model(model)
         if thinking is not None:
             await self._child.rpc.call("set_thinking_level", {"level": thinking})
-        await self._check(model, thinking)
+        return await self._check(model, thinking)
 
     async def prompt(self, text: str, task: str) -> Turn:
         """Begin a run. Raises `KataError` when Pi does not accept the prompt."""
@@ -115,10 +128,14 @@ class Agent:
         return [(model, await self._levels(model)) for model in by_ref.values()]
 
     async def stop(self) -> None:
-        """End the process and remove its directory."""
+        """End the process, and what its tools have started, and remove its directory."""
         try:
             await self._child.stop()
+            if self._renewal is not None:
+                await asyncio.gather(self._renewal, return_exceptions=True)
         finally:
+            if self._options.may_run_programs:
+                orphans.end_all(homes.mark(self._home))
             homes.remove(self._home)
 
     async def _state(self, within_s: float | None = None) -> State:
@@ -138,7 +155,7 @@ class Agent:
             told = f"Pi knows no model {model}"
             raise KataError("model_not_found", told, near(str(model), known) or LIST) from error
 
-    async def _check(self, model: ModelRef, thinking: str | None) -> None:
+    async def _check(self, model: ModelRef, thinking: str | None) -> str:
         state = await self._state()
         if state.model is None or _ref(state.model) != model:
             told = f"Pi was told to use {model} and uses {_ref(state.model)}"
@@ -147,6 +164,7 @@ class Agent:
             levels = ", ".join(await self._levels(state.model, is_current=True))
             told = f"{model} has no thinking level {thinking}"
             raise KataError("invalid_request", told, f"choose one of {levels}")
+        return state.thinking_level
 
     async def _levels(self, model: Model, *, is_current: bool = False) -> list[str]:
         if not self._version.result().has_thinking_levels:
@@ -190,7 +208,7 @@ async def start(binary: Path, version: asyncio.Task[Version], key: str, options:
     Its version may still be asked for, since that takes as long as the start. Raises `KataError`
     agent_unavailable, and then leaves nothing.
     """
-    home = homes.make(options.agent_dir)
+    home = homes.make(options.agent_dir, options.models, trusts_project=options.has_extensions)
     try:
         child = await spawn(
             argv(binary, options, home),
@@ -198,6 +216,8 @@ async def start(binary: Path, version: asyncio.Task[Version], key: str, options:
             environment=homes.child_environment(options, _keys(options, key), home),
             command_s=options.command_s,
             redact=options.redact,
+            # One that runs programs must end them itself, for they are in groups of their own.
+            death_signal=signal.SIGTERM if options.may_run_programs else signal.SIGKILL,
         )
     except BaseException:
         homes.remove(home)

@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import signal
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +18,11 @@ from kata_cli.core.text import one_line
 INSTALL = "install Pi: npm install -g @earendil-works/pi-coding-agent (it needs node)"
 UPDATE = "update Pi: npm install -g @earendil-works/pi-coding-agent@latest"
 VERSION_S = 4.0
+MAX_SAID_BYTES = 64 * 1024
 
-_VERSION = re.compile(r"\b(\d+)\.(\d+)\.(\d+)\b")
+_STDOUT, _STDERR = 1, 2
+# Its own line, for node's warnings name versions too.
+_VERSION = re.compile(r"^v?(\d+)\.(\d+)\.(\d+)\b", re.M)
 
 
 class Version(NamedTuple):
@@ -82,11 +86,13 @@ async def version_of(binary: Path, environment: Mapping[str, str], within_s: flo
 
     0.74 writes it to stderr where stdin is no terminal.
     """
-    said, status = await _ask(binary, environment, within_s)
-    match = _VERSION.search(said)
-    if status != 0 or match is None:
-        reason = one_line(said, 300) or "nothing"
-        raise KataError("agent_unavailable", f"{binary} --version ended with {status}: {reason}", INSTALL)
+    answer = await _ask(binary, environment, within_s)
+    match = _VERSION.search(answer.stdout) or _VERSION.search(answer.stderr)
+    if answer.status != 0 or match is None:
+        reason = one_line(f"{answer.stderr} {answer.stdout}", 300) or "nothing"
+        raise KataError(
+            "agent_unavailable", f"{binary} --version ended with {answer.status}: {reason}", INSTALL
+        )
     version = Version(*map(int, match.groups()))
     if version < OLDEST_TESTED:
         told = f"Pi {version} at {binary} is older than {OLDEST_TESTED}, the oldest that kata is tested with"
@@ -94,15 +100,41 @@ async def version_of(binary: Path, environment: Mapping[str, str], within_s: flo
     return version
 
 
-async def _ask(binary: Path, environment: Mapping[str, str], within_s: float) -> tuple[str, int | None]:
-    pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+class _Answer(asyncio.SubprocessProtocol):
+    """How `--version` ended, and the first 64 KiB of either stream; what comes behind them is dropped.
+
+    A `StreamReader` would pause at its limit instead, and the end of the process would never be told.
+    """
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+        self.status: int | None = None
+        self._said = {_STDOUT: b"", _STDERR: b""}
+
+    @property
+    def stdout(self) -> str:
+        return self._said[_STDOUT].decode("utf-8", "replace")
+
+    @property
+    def stderr(self) -> str:
+        return self._said[_STDERR].decode("utf-8", "replace")
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self._said[fd] += data[: MAX_SAID_BYTES - len(self._said[fd])]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended.set()
+
+
+async def _ask(binary: Path, environment: Mapping[str, str], within_s: float) -> _Answer:
     try:
-        process = await asyncio.create_subprocess_exec(
+        transport, answer = await asyncio.get_running_loop().subprocess_exec(
+            _Answer,
             binary,
             "--version",
-            stdin=nothing,
-            stdout=pipe,
-            stderr=asyncio.subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=environment,
             start_new_session=True,
         )
@@ -110,12 +142,14 @@ async def _ask(binary: Path, environment: Mapping[str, str], within_s: float) ->
         raise KataError("agent_unavailable", f"cannot start {binary}: {error.strerror}", INSTALL) from error
     try:
         async with asyncio.timeout(within_s):
-            said, _ = await process.communicate()
+            await answer.ended.wait()
     except TimeoutError:
         told = f"{binary} --version did not answer within {within_s:g} s"
         raise KataError("agent_unavailable", told, "kata doctor") from None
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-    return said.decode("utf-8", "replace"), process.returncode
+            os.killpg(transport.get_pid(), signal.SIGKILL)
+        transport.close()
+        await answer.ended.wait()
+    answer.status = transport.get_returncode()
+    return answer

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
 from pathlib import Path
 
 from kata_cli.core.errors import Failure, KataError
 from kata_cli.core.jsonl import LineTooLong
 from kata_cli.core.text import one_line
+from kata_cli.pi import orphans
 from kata_cli.pi.rpc import Rpc
 
 STDERR_BYTES = 64 * 1024
@@ -24,7 +22,6 @@ EOF_S, TERM_S, KILL_S = 0.5, 2.0, 0.5
 # How long the last bytes of a dead process, or the end of one that closed its output, may take to arrive.
 LAST_WORDS_S = 0.05
 
-_PR_SET_PDEATHSIG = 1
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 
 
@@ -163,13 +160,15 @@ class Child(asyncio.SubprocessProtocol):
         )
 
     async def _persuade(self) -> None:
-        """All that lets Pi end its own tools; the last word is KILL."""
+        """All that lets Pi end its own tools; the last word is KILL.
+
+        Without an answer to the abort no end of input follows: 0.74 would obey it and leave a tool running.
+        """
         with contextlib.suppress(KataError, TimeoutError):
             async with asyncio.timeout(EOF_S):
                 await self.rpc.call("abort")
                 self._close_input()
                 await self._exited.wait()
-        self._close_input()
         if not self._exited.is_set():
             self._signal(signal.SIGTERM)
             await self._has_exited(TERM_S)
@@ -196,8 +195,9 @@ async def spawn(
     environment: Mapping[str, str],
     command_s: float,
     redact: Callable[[str], str],
+    death_signal: signal.Signals = signal.SIGKILL,
 ) -> Child:
-    """A new process in a group of its own, that the kernel ends with this one (on Linux).
+    """A new process in a group of its own, that gets `death_signal` when this one dies (see `orphans.tied`).
 
     Raises `KataError` agent_unavailable when it cannot be started.
     """
@@ -205,31 +205,18 @@ async def spawn(
     try:
         _, child = await loop.subprocess_exec(
             lambda: Child(command_s, redact),
-            *argv,
+            *orphans.tied(argv, death_signal),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=cwd,
             env=environment,
             start_new_session=True,
-            preexec_fn=_death_signal(),
         )
     except OSError as error:
         told = f"cannot start {argv[0]} in {cwd}: {error.strerror}"
         raise KataError("agent_unavailable", told, "kata doctor") from error
     return child
-
-
-@cache
-def _death_signal() -> Callable[[], object] | None:
-    """A call that makes the kernel kill its process when the thread that spawned it ends.
-
-    It is looked up before the fork, so that in the forked child nothing but the system call is left to do.
-    Elsewhere than on Linux the end of stdin has to be enough.
-    """
-    if sys.platform != "linux":
-        return None
-    return partial(ctypes.CDLL(None).prctl, _PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 
 def _signal_name(number: int) -> str:

@@ -19,7 +19,8 @@ class PiOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `keys` holds, for each of Pi's providers, the variables that carry its key; a child gets only those of the
     provider that it is started for. `agent_dir` is the user's own Pi directory, whose login and models.json
-    are then used. `redact` is applied to what the child says on stderr.
+    are then used; `models`, where it is not empty, is the models.json of every child instead of the user's.
+    `redact` is applied to what the child says on stderr.
     """
 
     cwd: Path
@@ -27,6 +28,7 @@ class PiOptions(msgspec.Struct, frozen=True, kw_only=True):
     binary: str = ""  # an absolute path, or a name to be found on PATH; empty means `pi`
     tools: tuple[str, ...] = READ_ONLY_TOOLS
     agent_dir: Path | None = None
+    models: bytes = b""
     has_extensions: bool = False
     keys: Mapping[str, Mapping[str, str]] = {}
     redact: Callable[[str], str] = _unchanged
@@ -35,3 +37,8 @@ class PiOptions(msgspec.Struct, frozen=True, kw_only=True):
     command_s: float = 10.0
     ping_after_s: float = 60.0
     ping_s: float = 5.0
+
+    @property
+    def may_run_programs(self) -> bool:
+        """Whether agents have tools that start programs, which could outlive them."""
+        return self.has_extensions or not set(self.tools) <= set(READ_ONLY_TOOLS)

@@ -59,6 +59,7 @@ class Pool:
             if not agent.is_alive:
                 self._count(agent)
             if is_reusable and agent.is_alive and self._end is None:
+                agent.renew()
                 self._idle.append(agent)
             else:
                 await self._stop(agent)

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 MAX_NUMBER = 10**9
 # Levels that a reasoning model has only if its own table names them.
-_NAMED_LEVELS = ("xhigh", "max")
+NAMED_LEVELS = ("xhigh", "max")
 
 
 class Delta(msgspec.Struct):
@@ -169,5 +169,5 @@ def thinking_levels(model: Model) -> list[str]:
     return [
         level
         for level in THINKING_LEVELS
-        if (table[level] is not None if level in table else level not in _NAMED_LEVELS)
+        if (table[level] is not None if level in table else level not in NAMED_LEVELS)
     ]

@@ -28,9 +28,8 @@ class CachedModels(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Listing(msgspec.Struct, frozen=True, kw_only=True):
-    """The file of one endpoint in one runtime mode (`kata.models/v1`)."""
+    """The file of one endpoint in one runtime mode."""
 
-    schema: str = "kata.models/v1"
     fetched_at: str
     models: list[ModelInfo]
 
@@ -38,15 +37,21 @@ class _Listing(msgspec.Struct, frozen=True, kw_only=True):
 class Catalog:
     """The listings in a cache directory.
 
-    `now` gives seconds since the epoch, `write` replaces a file whole.
+    `now` gives seconds since the epoch, `write` replaces a file whole. `given` stands for all that a listing
+    depends on besides the endpoint and the mode; it is only compared.
     """
 
     def __init__(
-        self, cache_dir: Path, now: Callable[[], float], write: Callable[[Path, bytes], None]
+        self,
+        cache_dir: Path,
+        now: Callable[[], float],
+        write: Callable[[Path, bytes], None],
+        given: str = "",
     ) -> None:
         self._cache_dir = cache_dir
         self._now = now
         self._write = write
+        self._given = given
 
     def load(self, endpoint: Endpoint, mode: str) -> CachedModels | None:
         """The listing of an endpoint; None if absent, unreadable, from the future or over a day old."""
@@ -68,8 +73,17 @@ class Catalog:
         return CachedModels(models=models, fetched_at=fetched_at, is_cached=False)
 
     def _path(self, endpoint: Endpoint, mode: str) -> Path:
-        key = "\n".join((mode, endpoint.name, endpoint.kind, endpoint.base_url))
+        key = "\n".join((mode, endpoint.name, endpoint.kind, endpoint.base_url, self._given))
         return self._cache_dir / f"models-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+
+
+def kept_models(cache_dir: Path) -> list[ModelInfo]:
+    """The models of every listing that is kept, however old; one that cannot be read is passed by."""
+    found: list[ModelInfo] = []
+    for path in sorted(cache_dir.glob("models-*.json")):
+        with suppress(OSError, ValueError, msgspec.DecodeError):
+            found += msgspec.json.decode(path.read_bytes(), type=_Listing).models
+    return found
 
 
 async def list_models(
@@ -80,13 +94,10 @@ async def list_models(
     cached = None if refresh else catalog.load(endpoint, mode)
     if cached is not None:
         return cached
-    return catalog.save(endpoint, mode, arrange(await service.models(endpoint.name), endpoint.default_model))
+    return catalog.save(endpoint, mode, arrange(await service.models(endpoint.name)))
 
 
-def arrange(models: Iterable[ModelInfo], default_model: str) -> list[ModelInfo]:
-    """Each model once, by provider and id; the default is marked where the provider lists it."""
+def arrange(models: Iterable[ModelInfo]) -> list[ModelInfo]:
+    """Each model once, the first of two alike, by provider and id."""
     unique = {(model.provider, model.id): model for model in reversed(list(models))}
-    return [
-        msgspec.structs.replace(model, is_default=model.id == default_model)
-        for _, model in sorted(unique.items(), key=lambda row: row[0])
-    ]
+    return [model for _, model in sorted(unique.items(), key=lambda row: row[0])]

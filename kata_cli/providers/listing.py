@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from kata_cli.core.errors import KataError
+from kata_cli.core.errors import Failure, KataError
 from kata_cli.core.messages import ModelInfo
 from kata_cli.providers.clients import Clients, Connection
 from kata_cli.providers.exchange import Limits, failure_of
@@ -73,4 +73,12 @@ async def _page(
         failure = failure_of(error, connection, source)
         if failure is None:
             raise
-        raise KataError.of(failure) from error
+        raise KataError.of(_listed(failure)) from error
+
+
+def _listed(failure: Failure) -> Failure:
+    """The failure of a list: what helps a run in need, another model or limit, does not help here."""
+    if not failure.is_retryable or failure.remediation:
+        return failure
+    hint = "try again later, or look at its address: kata config show"
+    return msgspec.structs.replace(failure, remediation=hint)

@@ -33,7 +33,8 @@ from kata_cli.providers.failures import Source
 
 ALL_KEYS = ""
 
-_STATUS = re.compile(r"([45]\d\d)(?: status code)?\b[:\s]*(.*)", re.S)
+# Newer versions pass on the whole body behind a colon, older ones only its message, or that it had none.
+_STATUS = re.compile(r"([45]\d\d)(?: status code)?\b(:?)\s*(.*)", re.S)
 # Pi passes on a vendor's failure as words alone; these are its own fixed ones. All else is the network's.
 _WORDS = (
     (re.compile(r"No API key found"), "missing_auth"),
@@ -105,6 +106,7 @@ class _Run:
         self._turn: Turn | None = None
         self._limits: Limits | None = None
         self._failure: Failure | None = None
+        self._thinking = ""
 
     @property
     def is_over(self) -> bool:
@@ -142,13 +144,26 @@ class _Run:
         if failure is not None:
             return [*shown, ReplyFailed(failure=failure, seen=text, usage=usage)]
         assert turn is not None
-        return [*shown, ReplyFinished(reply=_reply(turn, text, self._request.model.id))]
+        return [*shown, ReplyFinished(reply=self._reply(turn, text))]
 
     async def _begin(self, agent: Agent) -> Turn:
         if self._request.temperature is not None:
             raise KataError("invalid_request", "Pi takes no temperature", "leave out --temperature")
-        await agent.prepare(self._request.model, self._request.thinking)
+        self._thinking = await agent.prepare(self._request.model, self._request.thinking)
         return await agent.prompt(prompt_text(self._request), self._request.task)
+
+    def _reply(self, turn: Turn, text: str) -> Reply:
+        message = turn.message
+        assert message is not None
+        reported = message.model if isinstance(message.model, str) else ""
+        return Reply(
+            text=text,
+            model=reported or self._request.model.id,
+            thinking=self._thinking,
+            stop="length" if message.stop_reason == "length" else "stop",
+            usage=turn.usage or Usage(),
+            request_id=message.response_id if isinstance(message.response_id, str) else None,
+        )
 
     def _outcome(self, turn: Turn | None, text: str) -> Failure | None:
         """Why a run that ended by itself is no answer."""
@@ -192,22 +207,12 @@ def _text(turn: Turn) -> str:
     return "" if message is None or message.stop_reason == "toolUse" else message.text
 
 
-def _reply(turn: Turn, text: str, asked: str) -> Reply:
-    message = turn.message
-    assert message is not None
-    return Reply(
-        text=text,
-        model=message.model if isinstance(message.model, str) and message.model else asked,
-        stop="length" if message.stop_reason == "length" else "stop",
-        usage=turn.usage or Usage(),
-        request_id=message.response_id if isinstance(message.response_id, str) else None,
-    )
-
-
 def _classified(source: Source, said: str) -> Failure:
     match = _STATUS.fullmatch(said.strip())
     if match is not None:
-        return failures.of_response(source, int(match[1]), {}, match[2].encode(), 0.0)
+        status, colon, words = match.groups()
+        body = words.encode() if colon else msgspec.json.encode({"message": words})
+        return failures.of_response(source, int(status), {}, body, 0.0)
     return Failure(
         code=_code_of(said, "provider_unavailable"),
         message=failures.one_line(f"{source.provider} failed: {said}"),

@@ -51,17 +51,17 @@ def test_an_agent_that_gives_no_document_gives_no_draft(tmp_path: Path, pi: Fake
 @pytest.mark.parametrize(
     ("arguments", "env", "code", "told"),
     [
-        ((), {}, 2, "kata models list --mode pi"),
+        ((), {}, 4, "ANTHROPIC_API_KEY"),
         (("-m", "fake/m"), {"KATA_PI_BINARY": "/nowhere/pi"}, 5, "/nowhere/pi"),
         (("-m", "fake/m"), {"KATA_PI_BINARY": "./pi"}, 5, "relative"),
         (("-m", "fake/m"), {"CI": "true"}, 2, "--allow-agent"),
     ],
-    ids=["no model", "not installed", "relative", "in CI"],
+    ids=["no key", "not installed", "relative", "in CI"],
 )
 def test_what_pi_mode_needs_is_said(
     tmp_path: Path, arguments: tuple[str, ...], env: dict[str, str], code: int, told: str
 ) -> None:
-    """A model, a Pi at an absolute place, and in CI a word of its own."""
+    """A key or a model, a Pi at an absolute place, and in CI a word of its own."""
     assert told in Shell(tmp_path).kata(*ASK, *arguments, env=env).refused(code)
 
 

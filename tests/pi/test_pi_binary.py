@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fake_pi.fakes import FakePi
+from fake_pi.flooded import peak_kib
 from kata_cli.core.errors import KataError
 from kata_cli.pi import binary
 from kata_cli.pi.binary import Version
@@ -112,6 +113,28 @@ def test_a_version_that_never_comes(tmp_path: Path) -> None:
     """The question has a time limit, and the process it was put to is ended."""
     with pytest.raises(KataError, match=r"--version did not answer within 0.05 s"):
         asked(FakePi(tmp_path, fault="slow-version").binary, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("mega_bytes", "within_s", "words"),
+    [(1, 5.0, "--version ended with 0: zzz"), (2**20, 0.5, "--version did not answer within 0.5 s")],
+)
+def test_he_04_a_flood_instead_of_a_version(
+    tmp_path: Path, mega_bytes: int, within_s: float, words: str
+) -> None:
+    """No more than the beginning of either stream is kept, and the time limit holds while more comes."""
+    before_kib = peak_kib()
+    with pytest.raises(KataError, match=words) as caught:
+        asked(FakePi(tmp_path, fault="flood-version", mega_bytes=mega_bytes).binary, within_s)
+    assert len(str(caught.value)) < 500
+    assert peak_kib() - before_kib < 8 * 1024
+
+
+def test_a_version_is_a_line_of_its_own(tmp_path: Path) -> None:
+    """A warning of node's that names another version is passed over, on either stream."""
+    path = program(tmp_path)
+    path.write_text("#!/bin/sh\necho 'node 22.1.0 warns' >&2\necho 'use 9.9.9'\necho 0.87.1 >&2\n")
+    assert str(asked(path)) == "0.87.1"
 
 
 @pytest.mark.parametrize("text", ["not a program", "#!/no/such/interpreter\n"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import aclosing
 from pathlib import Path
 
@@ -76,11 +77,13 @@ def test_f64_answers_to_pings_are_no_progress(tmp_path: Path, limit: str, word: 
     assert fake.commands().count("get_state") > 2
 
 
-@pytest.mark.parametrize("fault", ["flood-stdout", "flood-events", "flood-stderr"])
-def test_f65_f66_floods_are_drained(tmp_path: Path, fault: str) -> None:
-    """64 MiB of garbage, of unknown events or of stderr pass, and the answer behind them is heard (P5)."""
-    (events,) = FakePi(tmp_path, fault=fault).answers()
-    assert finish(events).reply.text == "Hello from the fake."
+def test_a_new_session_that_is_refused_is_an_error_of_the_next_request(tmp_path: Path) -> None:
+    """What failed in the background is told to whoever asks next, and nothing is asked in an old session."""
+    fake = FakePi(tmp_path, fault="no-new-session")
+    first, second = fake.answers(REQUEST, REQUEST)
+    assert finish(first).reply.text == "Hello from the fake."
+    assert "Pi refused new_session: not now" in failure(second).failure.message
+    assert fake.commands().count("prompt") == 1
 
 
 @pytest.mark.parametrize("fault", ["garbage", "wrong-ids", "dialog"], ids=["f68", "f69", "f70"])
@@ -97,6 +100,15 @@ def test_oddities_do_not_stop_a_run(tmp_path: Path, version: str, fault: str) ->
 
     warnings = asyncio.run(main())
     assert bool(warnings) is (fault != "dialog")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes below /proc")
+def test_a_process_that_left_its_group_is_found(tmp_path: Path) -> None:
+    """What a tool has started in a session of its own ends with the agent that may start programs (P7)."""
+    fake = FakePi(tmp_path, fault="stray")
+    (events,) = fake.answers(tools=("read", "bash"))
+    assert finish(events).reply.text == "Hello from the fake."
+    assert len(fake.logged("grandchild")) == 1
 
 
 def test_cancellation_leaves_nothing(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ class Scripted:
     def __init__(self, key: str, factory: Factory) -> None:
         self.key = key
         self.is_alive = True
-        self.is_stopped = False
+        self.is_renewed = self.is_stopped = False
         self.failure: Failure | None = None
         self.warnings = [f"odd line for {key}"]
         self._factory = factory
@@ -38,6 +38,9 @@ class Scripted:
                 raise KataError.of(factory.failures.pop(0))
         finally:
             factory.starting -= 1
+
+    def renew(self) -> None:
+        self.is_renewed = True
 
     async def stop(self) -> None:
         self.is_alive = False
@@ -73,7 +76,7 @@ def died(agent: Agent) -> None:
 
 
 def test_an_idle_agent_is_used_again() -> None:
-    """The one used last comes first, and only for the key it was started with."""
+    """The one used last comes first, renewed, and only for the key it was started with."""
 
     async def main() -> None:
         factory = Factory()
@@ -81,6 +84,7 @@ def test_an_idle_agent_is_used_again() -> None:
         first, second = await pool.acquire("a"), await pool.acquire("a")
         await pool.release(second, is_reusable=True)
         await pool.release(first, is_reusable=True)
+        assert [agent.is_renewed for agent in factory.made] == [True, True]
         assert await pool.acquire("a") is first
         await pool.release(first, is_reusable=True)
         other = await pool.acquire("b")

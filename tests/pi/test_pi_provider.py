@@ -68,6 +68,11 @@ def test_only_the_last_message_is_the_answer(tmp_path: Path, version: str) -> No
         ([{"text": "half", "error": "terminated"}], "provider_unavailable", "half"),
         ([{"error": "401 bad key"}], "invalid_auth", ""),
         ([{"error": '404: {"message":"no such model","code":"model_not_found"}'}], "model_not_found", ""),
+        ([{"error": "404 no such model"}], "model_not_found", ""),
+        ([{"error": "404 status code (no body)"}], "model_not_found", ""),
+        ([{"error": "404: <html>nothing here</html>"}], "invalid_request", ""),
+        ([{"error": "413 Sorry"}], "context_too_long", ""),
+        ([{"error": "418 Sorry"}], "invalid_request", ""),
         ([{"error": "429 You exceeded"}], "rate_limited", ""),
         ([{"error": '429: {"message":"m","code":"insufficient_quota"}'}], "quota_exhausted", ""),
         ([{"error": "503 status code (no body)"}], "provider_unavailable", ""),
@@ -88,6 +93,17 @@ def test_runs_that_are_no_answer(
     assert (end.failure.provider, end.failure.model) == ("fake", "fake/m")
     assert end.usage is not None
     assert end.usage.total
+
+
+@pytest.mark.parametrize(("asked", "level"), [("xhigh", "xhigh"), (None, "minimal")])
+@VERSIONS
+def test_ex_26_the_level_in_force_is_reported(
+    tmp_path: Path, version: str, asked: str | None, level: str
+) -> None:
+    """What Pi says after it was set, or what it chose by itself."""
+    request = asking(model=ModelRef("fake", "think"), thinking=asked)
+    (events,) = FakePi(tmp_path, version=version).answers(request)
+    assert finish(events).reply.thinking == level
 
 
 def test_a_truncated_answer_says_so(tmp_path: Path) -> None:

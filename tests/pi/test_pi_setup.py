@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from kata_cli.core.messages import ModelInfo
 from kata_cli.pi import home
 from servers.adapters import finish
 
+RETRIES = {"retry": {"provider": {"maxRetries": 0}}}
 VERSIONS = pytest.mark.parametrize("version", ["0.74.2", "0.87.1"])
 
 
@@ -91,9 +94,14 @@ def test_p9_a_child_sees_little(tmp_path: Path) -> None:
         "-ne",
         "-ns",
         "-np",
+        "-nc",
+        "--system-prompt",
+        "",
+        "--append-system-prompt",
+        "",
     ]
     assert seen["home"]["mode"] == "0o700"
-    assert seen["home"]["settings"] == {"retry": {"provider": {"maxRetries": 0}}}
+    assert seen["home"]["settings"] == {**RETRIES, "defaultProjectTrust": "never"}
     assert not Path(seen["env"]["PI_CODING_AGENT_DIR"]).exists()
 
 
@@ -108,20 +116,32 @@ def test_the_users_own_login_is_shared_only_when_asked_for(tmp_path: Path) -> No
     seen = json.loads(finish(events).reply.text)
     files = seen["home"]["files"]
     assert [files["auth.json"], files["models.json"]] == [str(own / "auth.json"), str(own / "models.json")]
-    assert seen["home"]["settings"] == {"retry": {"provider": {"maxRetries": 0}}}
+    assert seen["home"]["settings"] == {**RETRIES, "defaultProjectTrust": "always"}
     assert own.joinpath("settings.json").read_text() == '{"retry":{}}'
     sessions = f"{seen['env']['PI_CODING_AGENT_DIR']}/sessions"
     assert seen["argv"] == ["--mode", "rpc", "--session-dir", sessions, "--no-tools"]
 
 
+def sleeper(directory: Path) -> subprocess.Popen[bytes]:
+    """A process as a tool of an agent with this directory starts it."""
+    environment = {**os.environ, "PI_CODING_AGENT_DIR": str(directory)}
+    return subprocess.Popen(["sleep", "600"], env=environment, start_new_session=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes below /proc")
 def test_f80_what_a_killed_process_left_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A directory whose owner is gone is removed at the next start; no other is."""
+    """A directory whose owner is gone is removed at the next start, with what still runs; no other is."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     gone = subprocess.Popen(["true"])
     gone.wait()
     names = [f"kata-pi-{gone.pid}-abc", f"kata-pi-{os.getpid()}-abc", "kata-pi-notes", "kata-pi-", "other"]
     for name in names:
         tmp_path.joinpath(name).mkdir()
+    strays = [sleeper(tmp_path / name) for name in names[:2]]
     made = home.make(None)
+    assert strays[0].wait() == -signal.SIGKILL
+    assert strays[1].poll() is None
+    strays[1].kill()
+    strays[1].wait()
     assert made.name.startswith(f"kata-pi-{os.getpid()}-")
     assert {path.name for path in tmp_path.iterdir()} == {*names[1:], made.name}

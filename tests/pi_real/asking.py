@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import select
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -70,18 +73,58 @@ def failed(events: list[Event]) -> ReplyFailed:
     return events[-1]
 
 
+def pids() -> list[int]:
+    """All processes, as Linux tells them."""
+    return [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+
+
 def children(parent: int) -> list[int]:
-    """The processes that a process has started, as Linux tells them."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            # The name in parentheses may hold spaces; state and parent follow it.
-            state, owner = stat.read_text().rpartition(")")[2].split()[:2]
-        except OSError:
-            continue
-        if int(owner) == parent and state != "Z":
-            found.append(int(stat.parent.name))
-    return found
+    """The processes that a process has started."""
+    return [pid for pid in pids() if _parent_of(pid) == parent]
+
+
+def _parent_of(pid: int) -> int | None:
+    """Who started a process; None for one that is gone, reaped or not."""
+    try:
+        # The name in parentheses may hold spaces; state and parent follow it.
+        state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+    except OSError:
+        return None
+    return None if state == "Z" else int(parent)
+
+
+def command_of(pid: int) -> list[str]:
+    """The words that a process was started with; none for one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+    except OSError:
+        return []
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for what no event tells."""
+    async with asyncio.timeout(TIMEOUT_S):
+        while not condition():  # noqa: ASYNC110 - it happens in another process
+            await asyncio.sleep(0.02)
+
+
+def are_gone(pidfds: list[int], within_s: float = 0.5) -> bool:
+    """Whether processes end soon; their descriptors are closed."""
+    deadline_s = time.monotonic() + within_s
+    waiting = set(pidfds)
+    while waiting and (rest_s := deadline_s - time.monotonic()) > 0:
+        waiting -= set(select.select(list(waiting), [], [], rest_s)[0])
+    for pidfd in pidfds:
+        os.close(pidfd)
+    return not waiting
+
+
+def asking_process(place: Place, tools: str = "read") -> dict[str, Any]:
+    """How a process of its own is started that asks one request."""
+    paths = [str(path) for path in (place.pi, place.agent_dir, place.project)]
+    root = Path(__file__).parents[2]
+    environment = {**place.env, "PYTHONPATH": f"{root}:{root / 'tests'}"}
+    return {"args": [sys.executable, "-m", "pi_real.asking", *paths, tools], "env": environment}
 
 
 def environment_of(pid: int) -> dict[str, str]:
@@ -90,11 +133,10 @@ def environment_of(pid: int) -> dict[str, str]:
     return dict(entry.decode().split("=", 1) for entry in entries if entry)
 
 
-async def main(pi: str, agent_dir: str, project: str) -> None:
+async def main(pi: str, agent_dir: str, project: str, tools: str) -> None:
     """Ask once."""
-    import os
-
-    provider = PiProvider(options(Path(pi), Path(agent_dir), Path(project), dict(os.environ)), Timeouts())
+    place = (Path(pi), Path(agent_dir), Path(project), dict(os.environ))
+    provider = PiProvider(options(*place, tools=tuple(tools.split(","))), Timeouts())
     await listen(provider, request())
 
 

@@ -4,25 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
 import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 
 from kata_cli.core.events import ContentDelta, ToolFinished, ToolStarted
+from kata_cli.pi import home
 from kata_cli.pi.binary import version_of
-from pi_real.asking import answered, ask, children, environment_of, failed, provided, request
-from pi_real.installed import KEY, TIMEOUT_S, Generation, Open, binary, read_notes_then_answer
+from pi_real.asking import (
+    answered,
+    are_gone,
+    ask,
+    asking_process,
+    children,
+    command_of,
+    environment_of,
+    failed,
+    pids,
+    provided,
+    request,
+    until,
+)
+from pi_real.installed import (
+    KEY,
+    OLD,
+    TIMEOUT_S,
+    Generation,
+    Open,
+    binary,
+    read_notes_then_answer,
+    tool_call,
+)
 from servers import wire
 from servers.adapters import listen, text_of
 from servers.vendor import Behaviour, Raw, Reply, Seen, Status, read_request
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-GONE_MS = 500
+SLEEP_S = "61.25"
 
 
 def test_the_version_is_read_from_whichever_stream_it_is_on(generation: Generation) -> None:
@@ -80,7 +101,9 @@ def test_usage_is_that_of_all_messages(opened: Open) -> None:
     assert usage.input + usage.cache_read + usage.cache_write == 11 + 10
 
 
-@pytest.mark.parametrize(("status", "code"), [(401, "invalid_auth"), (413, "context_too_long")])
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, "invalid_auth"), (404, "model_not_found"), (413, "context_too_long")]
+)
 def test_f29_f33_refusals(opened: Open, status: int, code: str) -> None:
     """A refusal of the vendor keeps its meaning on the way through Pi, and is asked once."""
     place = opened([Status(status=status, error_type="neutral", message="Sorry")])
@@ -245,27 +268,82 @@ def test_f80_nothing_outlives_a_parent_that_is_killed(opened: Open) -> None:
         has_asked.set()
         return Reply(cut_at=300, is_stalled=True)
 
-    place = opened(stall)
-    command = [
-        sys.executable,
-        "-m",
-        "pi_real.asking",
-        str(place.pi),
-        str(place.agent_dir),
-        str(place.project),
-    ]
-    root = Path(__file__).parents[2]
-    environment = {**place.env, "PYTHONPATH": f"{root}:{root / 'tests'}"}
-    with subprocess.Popen(command, env=environment) as parent:
+    with subprocess.Popen(**asking_process(opened(stall))) as parent:
         assert has_asked.wait(TIMEOUT_S)
         pidfds = [os.pidfd_open(pid) for pid in children(parent.pid)]
         parent.send_signal(signal.SIGKILL)
     assert len(pidfds) == 1
-    watch = select.poll()
-    for pidfd in pidfds:
-        watch.register(pidfd, select.POLLIN)
-    assert len(watch.poll(GONE_MS)) == 1
-    os.close(pidfds[0])
+    assert are_gone(pidfds)
+
+
+def sleep_then_answer(seen: Seen) -> Behaviour:
+    """A model that has a shell sleep for a minute, known by its number of seconds."""
+    return tool_call("bash", {"command": f"sleep {SLEEP_S}"})
+
+
+def sleepers() -> list[int]:
+    """The processes that sleep for that long, wherever they are."""
+    return [pid for pid in pids() if command_of(pid) == ["sleep", SLEEP_S]]
+
+
+@LINUX
+@pytest.mark.parametrize("is_stuck", [False, True], ids=["polite", "stuck"])
+def test_a_tool_that_runs_ends_with_its_agent(opened: Open, is_stuck: bool) -> None:
+    """No shell that a tool has started outlives a cancelled run, also where Pi itself no longer answers."""
+
+    async def main() -> None:
+        async with provided(opened(sleep_then_answer), tools=("read", "bash")) as provider:
+            listening = asyncio.create_task(listen(provider, request()))
+            await until(sleepers)
+            if is_stuck:
+                os.kill(children(os.getpid())[0], signal.SIGSTOP)
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+        assert (children(os.getpid()), sleepers()) == ([], [])
+
+    asyncio.run(main())
+
+
+@LINUX
+def test_f80_a_tool_does_not_outlive_a_parent_that_is_killed(opened: Open) -> None:
+    """SIGKILL of the parent while a tool runs: Pi is told by TERM, and ends the tool before itself.
+
+    The old one may see the end of its input first and forget the tool, until kata starts an agent again.
+    """
+    place = opened(sleep_then_answer)
+    with subprocess.Popen(**asking_process(place, "read,bash")) as parent:
+        asyncio.run(until(sleepers))
+        pidfds = [os.pidfd_open(pid) for pid in [*children(parent.pid), *sleepers()]]
+        parent.send_signal(signal.SIGKILL)
+    assert len(pidfds) == 2
+    if place.generation is OLD:
+        home.remove(home.make(None))
+    assert are_gone(pidfds)
+
+
+def test_nothing_of_the_project_is_obeyed(opened: Open) -> None:
+    """Neither its AGENTS.md and CLAUDE.md nor its own system prompts reach the model, unless asked for."""
+    place = opened([Reply()])
+    (place.project / ".pi").mkdir()
+    names = ["AGENTS.md", "CLAUDE.md", ".pi/SYSTEM.md", ".pi/APPEND_SYSTEM.md"]
+    for name in names:
+        (place.project / name).write_text(f"obey {name}")
+    ask(place)
+    ask(place, has_extensions=True)
+    confined, open_to_all = (str(seen.body["messages"]) for seen in place.server.requests)
+    assert "obey" not in confined
+    assert "coding" in confined
+    assert [name for name in names if f"obey {name}" in open_to_all] == [
+        name for name in names if name != "CLAUDE.md"
+    ]
+
+
+def test_ex_26_the_level_in_force_is_reported(opened: Open) -> None:
+    """What was set and read back, and what Pi chose where nobody asked."""
+    place = opened([Reply()])
+    asked = [request(model="thinker-1", thinking="high"), request()]
+    levels = [answered(ask(place, each)).reply.thinking for each in asked]
+    assert levels == ["high", "off"]
 
 
 def test_thinking_is_not_text(opened: Open) -> None:

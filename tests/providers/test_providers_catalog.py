@@ -46,8 +46,8 @@ class NoKeys:
         return Credential(secret="k", source="test")
 
 
-def model(model_id: str, provider: str = "here", name: str = "", *, is_default: bool = False) -> ModelInfo:
-    return ModelInfo(provider=provider, id=model_id, name=name, is_default=is_default)
+def model(model_id: str, provider: str = "here", name: str = "") -> ModelInfo:
+    return ModelInfo(provider=provider, id=model_id, name=name)
 
 
 def service_of(provider: Provider) -> ProviderService:
@@ -136,14 +136,17 @@ def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path: Path, error: Exc
     assert len(loop.run(list_models(service_of(Listing()), HERE, catalog, refresh=False)).models) == 2
 
 
-def test_mo_06_07_09_order_default_and_duplicates(tmp_path: Path) -> None:
-    """MO-06, MO-07, MO-09: by id, the default marked, the first of two alike kept."""
-    assert listed(tmp_path, Listing()).models == [model("m-1", name="One"), model("m-2", is_default=True)]
+def test_mo_06_09_order_and_duplicates(tmp_path: Path) -> None:
+    """MO-06, MO-09: by id, the first of two alike kept."""
+    assert listed(tmp_path, Listing()).models == [model("m-1", name="One"), model("m-2")]
 
 
-def test_mo_07_a_default_that_is_not_listed_is_not_marked() -> None:
-    """MO-07: nothing is invented for the sake of a default."""
-    assert arrange([model("m-1")], "m-9") == [model("m-1")]
+def test_what_else_a_listing_depends_on_keeps_lists_apart(tmp_path: Path) -> None:
+    """With another key, Pi or file of models the list is another one."""
+    given = [Catalog(tmp_path, lambda: NOW_S, write, name) for name in ("", "a key")]
+    given[0].save(HERE, "pi", [model("m-1")])
+    assert given[1].load(HERE, "pi") is None
+    assert given[0].load(HERE, "pi") is not None
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xyz")), max_size=12))
@@ -151,7 +154,7 @@ def test_mo_07_a_default_that_is_not_listed_is_not_marked() -> None:
 def test_mo_06_the_order_does_not_depend_on_the_providers(pairs: list[tuple[str, str]]) -> None:
     """MO-06, MO-09: any order of the same models gives one list, each once."""
     models = [model(model_id, provider) for provider, model_id in pairs]
-    arranged = arrange(models, "x")
+    arranged = arrange(models)
     assert [(item.provider, item.id) for item in arranged] == sorted(set(pairs))
-    assert arranged == arrange(reversed(models), "x")
-    assert arranged == arrange(arranged, "x")
+    assert arranged == arrange(reversed(models))
+    assert arranged == arrange(arranged)
