@@ -33,51 +33,58 @@ def source_of(fd: int) -> Source:
     return "none"
 
 
-def read_text(fd: int, *, wait_s: float | None, say: Callable[[str], None]) -> str:
+def read_text(
+    fd: int, *, wait_s: float | None, say: Callable[[str], None], max_bytes: int = MAX_BYTES
+) -> str:
     """All of stdin as text.
 
     `wait_s` bounds the silence before the first byte, None waits for ever; what has begun is read to its
-    end, however slow a build at the other end may be. Raises `KataError` usage when it passes, when there
-    are more than 10 MB, or when the bytes are not UTF-8 text.
+    end, however slow a build at the other end may be. Raises `KataError`: usage when it passes, io like
+    `as_text`.
     """
-    data = _read_bytes(fd, wait_s, say)
+    return as_text(_read_bytes(fd, wait_s, say, max_bytes), "stdin", max_bytes)
+
+
+def as_text(data: bytes, what: str, max_bytes: int) -> str:
+    """An input as text. Raises `KataError` io for one that is too long, binary or not UTF-8, with where."""
+    if len(data) > max_bytes:
+        raise KataError("io", f"{what} is longer than {max_bytes} bytes", "shorten it, or split it up")
     if b"\0" in data:
         raise KataError(
-            "usage", f"stdin is binary: a NUL at byte {data.index(0)}", "pipe text, or name files with -f"
+            "io", f"{what} is binary: a NUL at byte {data.index(0)}", "give text, in UTF-8: iconv -t UTF-8"
         )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise KataError(
-            "usage", f"stdin is not UTF-8 at byte {error.start}", "convert it first: iconv -t UTF-8"
-        ) from None
+        told = f"{what} is not UTF-8 at byte {error.start}"
+        raise KataError("io", told, "convert it first: iconv -t UTF-8") from None
 
 
-def _read_bytes(fd: int, wait_s: float | None, say: Callable[[str], None]) -> bytes:
+def _read_bytes(fd: int, wait_s: float | None, say: Callable[[str], None], max_bytes: int) -> bytes:
     data = bytearray()
-    _await_first_byte(fd, wait_s, say)
-    while chunk := _read_chunk(fd):
+    await_first_byte(
+        fd,
+        wait_s=wait_s,
+        say=say,
+        notice="waiting for stdin (--no-stdin to go on without it)",
+        hint="--no-stdin to go on without it, --stdin to wait for ever",
+    )
+    while len(data) <= max_bytes and (chunk := _read_chunk(fd)):
         data += chunk
-        if len(data) > MAX_BYTES:
-            raise KataError(
-                "usage", f"stdin is longer than {MAX_BYTES} bytes", "pipe less, or name files with -f"
-            )
     return bytes(data)
 
 
-def _await_first_byte(fd: int, wait_s: float | None, say: Callable[[str], None]) -> None:
-    """Wait until a byte or the end is there. Raises `KataError` usage when neither comes."""
+def await_first_byte(
+    fd: int, *, wait_s: float | None, say: Callable[[str], None], notice: str, hint: str
+) -> None:
+    """Wait until a byte or the end is there. Raises `KataError` usage, with a hint, when neither comes."""
     notice_s = NOTICE_S if wait_s is None else min(NOTICE_S, wait_s)
     if _is_readable(fd, notice_s):
         return
-    say("waiting for stdin (--no-stdin to go on without it)")
+    say(notice)
     if _is_readable(fd, None if wait_s is None else wait_s - notice_s):
         return
-    raise KataError(
-        "usage",
-        f"nothing came on stdin for {wait_s:g} s",
-        "--no-stdin to go on without it, --stdin to wait for ever",
-    )
+    raise KataError("usage", f"nothing came on stdin for {wait_s:g} s", hint)
 
 
 def _is_readable(fd: int, timeout_s: float | None) -> bool:
@@ -86,10 +93,15 @@ def _is_readable(fd: int, timeout_s: float | None) -> bool:
     return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))
 
 
-def _read_chunk(fd: int) -> bytes:
+def read_chunk(fd: int, max_bytes: int = CHUNK_BYTES) -> bytes:
+    """The next bytes, none at the end; blocks. Raises `OSError`."""
     _is_readable(fd, None)  # the other end may have made the pipe non-blocking
+    return os.read(fd, max_bytes)
+
+
+def _read_chunk(fd: int) -> bytes:
     try:
-        return os.read(fd, CHUNK_BYTES)
+        return read_chunk(fd)
     except OSError as error:
         raise KataError(
             "io", f"cannot read stdin: {error.strerror}", "--no-stdin to go on without it"

@@ -1,34 +1,53 @@
-"""Which credential a provider gets, from where, and why: the order of sources, asked one after the other.
+"""Which credential a provider gets, from where, and why: the order of sources under the auth mode.
 
 The order: `--api-key-file`, kata's own variable, the vendor's own variables (or `key_env`), `key_cmd`,
 `credentials.toml`. A variable that is blank is absent; any other source that is named and gives nothing is
-an error, never a reason to try the next one.
+an error, never a reason to try the next one. `--auth-mode` leaves only the sources of its kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
-from kata_cli.config import keys
-from kata_cli.config.endpoints import ProviderEntry, key_variable
+from kata_cli.config.auth_modes import (
+    API_KEY,
+    TOKEN_SESSION,
+    AuthResolution,
+    TokenSession,
+    resolve,
+    token_trouble,
+)
+from kata_cli.config.endpoints import key_variable
+from kata_cli.config.key_sources import Held, KeySources, first
 from kata_cli.config.paths import Paths
 from kata_cli.config.resolve import Resolved
+from kata_cli.core.clock import stamp
 from kata_cli.core.errors import Failure, KataError
 from kata_cli.core.ports import Credential, Endpoint
 
 MIN_MASKED_LENGTH = 12
+_KINDS = {None: None, API_KEY: "api_key", TOKEN_SESSION: "token"}
 
 
-class Source(msgspec.Struct, frozen=True):
-    """A place where a key may be. `read` gives the raw text, None where there is none."""
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How a provider is signed in to, and with what; `session` is the token session that was looked at."""
 
-    name: str
-    kind: str
-    read: Callable[[], str | None]
-    is_explicit: bool = False
+    resolution: AuthResolution
+    found: Credential | Failure
+    session: TokenSession | None = None
+
+
+class SessionStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A token session as `kata auth status` tells it; empty times are not known."""
+
+    id: str
+    status: str
+    issued_at: str
+    expires_at: str
 
 
 class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,31 +62,43 @@ class CredentialStatus(msgspec.Struct, frozen=True, kw_only=True):
     host: str = ""
     reason: str = ""
     failure_code: str | None = None
+    session: SessionStatus | None = None
 
 
 class CredentialFinder:
     """Finds credentials; implements `core.ports.Credentials`. A `key_cmd` runs once per provider."""
 
     def __init__(
-        self, env: Mapping[str, str], paths: Paths, resolved: Resolved, api_key_file: Path | None = None
+        self,
+        env: Mapping[str, str],
+        paths: Paths,
+        resolved: Resolved,
+        api_key_file: Path | None = None,
+        *,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        self._env = env
-        self._paths = paths
         self._resolved = resolved
-        self._api_key_file = api_key_file
-        self._found: dict[Endpoint, Credential | Failure] = {}
+        self._sources = KeySources(env, paths, resolved, api_key_file)
+        self._now = now
+        self._outcomes: dict[Endpoint, Outcome] = {}
 
     def find(self, endpoint: Endpoint) -> Credential | Failure:
-        """The credential, or as data why there is none: `missing_auth`, `invalid_auth`, `io`, `config`, or
-        `usage` for a vendor's variable with an address that cannot be used. Blocks while a `key_cmd` runs.
+        """The credential, or as data why there is none: `missing_auth`, `invalid_auth`, `session_expired`,
+        `io`, `config`, or `usage` for a vendor's variable with an address that cannot be used. Blocks while
+        a `key_cmd` runs.
         """
-        if endpoint not in self._found:
-            self._found[endpoint] = self._find(endpoint)
-        return self._found[endpoint]
+        return self.outcome(endpoint).found
+
+    def outcome(self, endpoint: Endpoint) -> Outcome:
+        """The same search with the auth mode that was asked for and the one that holds."""
+        if endpoint not in self._outcomes:
+            self._outcomes[endpoint] = self._outcome(endpoint)
+        return self._outcomes[endpoint]
 
     def explain(self, endpoint: Endpoint) -> CredentialStatus:
         """The same search, told for people; holds no secret."""
-        found = self.find(endpoint)
+        outcome = self.outcome(endpoint)
+        found, session = outcome.found, self._told(outcome.session)
         if isinstance(found, Failure):
             return CredentialStatus(
                 provider=endpoint.name,
@@ -75,6 +106,7 @@ class CredentialFinder:
                 host=endpoint.host,
                 reason=found.message,
                 failure_code=found.code,
+                session=session,
             )
         return CredentialStatus(
             provider=endpoint.name,
@@ -85,65 +117,69 @@ class CredentialFinder:
             shadowed=found.shadowed,
             host=endpoint.host,
             reason=f"from {found.source}" if found.secret else found.source,
+            session=session,
         )
 
-    def _find(self, endpoint: Endpoint) -> Credential | Failure:
-        if refusal := self._resolved.providers[endpoint.name].refusal:
-            return msgspec.structs.replace(refusal, provider=endpoint.name)
+    def _outcome(self, endpoint: Endpoint) -> Outcome:
         try:
-            return self._first(endpoint)
+            if refusal := self._resolved.providers[endpoint.name].refusal:
+                raise KataError.of(refusal)
+            return self._resolve(endpoint)
         except KataError as error:
-            return msgspec.structs.replace(error.failure, provider=endpoint.name)
+            failure = msgspec.structs.replace(error.failure, provider=endpoint.name)
+        resolution = AuthResolution(
+            requested_mode=self._resolved.settings.auth_mode or API_KEY,
+            status="error",
+            failure_code=failure.code,
+            reason=failure.message,
+        )
+        return Outcome(resolution=resolution, found=failure)
 
-    def _first(self, endpoint: Endpoint) -> Credential | Failure:
-        sources = list(self._sources(endpoint))
-        for index, source in enumerate(sources):
-            secret = keys.clean(source.read() or "", source.name)
-            if secret:
-                shadowed = tuple(_shadowed(sources[index + 1 :]))
-                return Credential(secret=secret, kind=source.kind, source=source.name, shadowed=shadowed)
-            if source.is_explicit:
-                return _empty(endpoint, source)
-        if not endpoint.requires_key:
-            return Credential(kind="none", source="no key needed")
-        return self._missing(endpoint)
+    def _resolve(self, endpoint: Endpoint) -> Outcome:
+        """Of the mode that was asked for, else the first credential that is there. Raises `KataError`."""
+        requested, may_fall_back = self._resolved.settings.auth_mode, self._resolved.settings.key_fallback
+        held = self._first(endpoint, requested)
+        session, now_s = held.session if held else None, self._now()
+        trouble = token_trouble(session, endpoint.supports_token, now_s)
+        falls_back = requested == TOKEN_SESSION and may_fall_back and trouble is not None
+        by_key = self._first(endpoint, API_KEY) if falls_back else held
+        key = by_key.credential if by_key and not by_key.session else None
+        resolution = resolve(
+            requested=requested,
+            default=TOKEN_SESSION if session else API_KEY,
+            has_token_support=endpoint.supports_token,
+            key=key,
+            token=session,
+            allow_key_fallback=may_fall_back,
+            now_s=now_s,
+        )
+        if resolution.resolved_mode == TOKEN_SESSION and held is not None:
+            return Outcome(resolution=resolution, found=held.credential, session=session)
+        if key is not None and resolution.resolved_mode == API_KEY:
+            if falls_back and trouble is not None:
+                key = msgspec.structs.replace(key, source=f"{key.source}, as {trouble[1]}")
+            return Outcome(resolution=resolution, found=key, session=session)
+        return self._refused(endpoint, resolution, session)
 
-    def _sources(self, endpoint: Endpoint) -> Iterator[Source]:
-        entry = self._resolved.providers[endpoint.name]
-        if self._api_key_file is not None:
-            yield self._key_file(self._api_key_file)
-        yield self._variable(key_variable(endpoint.name), "api_key")
-        for variable, kind in entry.key_vars.items():
-            yield self._variable(variable, kind)
-        if entry.key_cmd:
-            yield self._command(entry)
-        yield self._stored(endpoint)
+    def _first(self, endpoint: Endpoint, mode: str | None) -> Held | None:
+        return first(list(self._sources.of(endpoint, _KINDS[mode])), endpoint.name)
 
-    def _key_file(self, path: Path) -> Source:
-        return Source("--api-key-file", "api_key", lambda: keys.read_file(path), is_explicit=True)
+    def _refused(
+        self, endpoint: Endpoint, resolution: AuthResolution, session: TokenSession | None
+    ) -> Outcome:
+        found: Credential | Failure
+        if resolution.failure_code == "missing_auth" and not endpoint.requires_key:
+            resolution = AuthResolution(
+                requested_mode=resolution.requested_mode, status="authenticated", reason="no key is needed"
+            )
+            found = Credential(kind="none", source="no key needed")
+        elif resolution.requested_mode == API_KEY:
+            found = self._missing_key(endpoint)
+        else:
+            found = _no_token(endpoint, resolution)
+        return Outcome(resolution=resolution, found=found, session=session)
 
-    def _variable(self, variable: str, kind: str) -> Source:
-        return Source(variable, kind, lambda: self._env.get(variable))
-
-    def _command(self, entry: ProviderEntry) -> Source:
-        timeout_s = self._resolved.settings.key_cmd_timeout
-
-        def read() -> str:
-            from kata_cli.config import key_cmd
-
-            return keys.decoded(key_cmd.run(entry.key_cmd, timeout_s, "key_cmd"))
-
-        return Source("key_cmd", "api_key", read, is_explicit=True)
-
-    def _stored(self, endpoint: Endpoint) -> Source:
-        path = self._paths.credentials_file
-
-        def read() -> str | None:
-            return _stored_key(keys.read_credentials(path), endpoint, path)
-
-        return Source(f"{path} (plain text)", "api_key", read)
-
-    def _missing(self, endpoint: Endpoint) -> Failure:
+    def _missing_key(self, endpoint: Endpoint) -> Failure:
         own = next(iter(self._resolved.providers[endpoint.name].key_vars), key_variable(endpoint.name))
         return Failure(
             code="missing_auth",
@@ -152,43 +188,29 @@ class CredentialFinder:
             provider=endpoint.name,
         )
 
-
-def _stored_key(tables: Mapping[str, object], endpoint: Endpoint, path: Path) -> str | None:
-    """The stored key of a provider; it is bound to the host it was stored for, if that was noted."""
-    table = tables.get(endpoint.name)
-    if table is None:
-        return None
-    key = table.get("api_key") if isinstance(table, dict) else None
-    if not isinstance(key, str):
-        raise KataError("invalid_auth", f'{path}: {endpoint.name}: expected api_key = "…"')
-    assert isinstance(table, dict)
-    host = table.get("host", endpoint.host)
-    if host != endpoint.host:
-        raise KataError(
-            "invalid_auth",
-            f"{path}: the key of {endpoint.name} is for {host}, not for {endpoint.host}",
-            f"export {key_variable(endpoint.name)}=… for {endpoint.host}",
+    def _told(self, session: TokenSession | None) -> SessionStatus | None:
+        if session is None:
+            return None
+        return SessionStatus(
+            id=session.id,
+            status="expired" if session.is_expired(self._now()) else "active",
+            issued_at=_stamp(session.issued_at_s),
+            expires_at=_stamp(session.expires_at_s),
         )
-    return key
 
 
-def _shadowed(sources: list[Source]) -> Iterator[str]:
-    """The lower sources that would have given a key too; a command is named but not run."""
-    for source in sources:
-        try:
-            if source.is_explicit or keys.clean(source.read() or "", source.name):
-                yield source.name
-        except KataError:
-            continue
-
-
-def _empty(endpoint: Endpoint, source: Source) -> Failure:
+def _no_token(endpoint: Endpoint, resolution: AuthResolution) -> Failure:
+    login = f"kata auth login {endpoint.name} --token-session < FILE"
     return Failure(
-        code="missing_auth",
-        message=f"{source.name} gave no key for {endpoint.name}",
-        remediation=f"export {key_variable(endpoint.name)}=…   or, without any key: kata run --mode mock",
+        code=resolution.failure_code or "missing_auth",
+        message=f"{endpoint.name}: {resolution.reason}",
+        remediation=login if endpoint.supports_token else "--auth-mode api_key",
         provider=endpoint.name,
     )
+
+
+def _stamp(epoch_s: float | None) -> str:
+    return "" if epoch_s is None else stamp(epoch_s)
 
 
 def _masked(secret: str) -> str:

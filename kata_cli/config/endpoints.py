@@ -30,6 +30,10 @@ class ProviderSettings(Values):
     key_cmd = Setting[tuple[str, ...]]((), "Command that prints its key.", kind="list", has_env=False)
     requires_key = Setting[bool | None](None, "Whether it needs a key.", kind="bool", has_env=False)
     default_model = Setting("", "Model when none is named.", has_env=False)
+    rpm = Setting[int | None](
+        None, "Most requests a minute; fewer for a while after a 429.", kind="int", minimum=1, has_env=False
+    )
+    tpm = Setting[int | None](None, "Most tokens a minute, in and out.", kind="int", minimum=1, has_env=False)
 
 
 PROVIDER_SETTINGS: dict[str, Setting[Any]] = ProviderSettings.declared()
@@ -170,6 +174,8 @@ def _entry(name: str, origins: dict[str, Value], *, allows_http: bool) -> Provid
         default_model=chosen.default_model,
         requires_key=_requires_key(chosen, base_url),
         supports_token=chosen.kind == "anthropic",
+        rpm=chosen.rpm,
+        tpm=chosen.tpm,
     )
     return ProviderEntry(
         endpoint=endpoint,

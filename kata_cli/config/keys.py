@@ -12,6 +12,7 @@ from kata_cli.core import toml
 from kata_cli.core.errors import KataError
 
 MAX_BYTES = 65_536
+MAX_CHARS = 8_192  # what common servers take as one header line
 
 _SECRET = re.compile(r"[!-~]+")
 
@@ -19,16 +20,19 @@ _SECRET = re.compile(r"[!-~]+")
 def clean(text: str, source: str) -> str:
     """The secret without a trailing newline and spaces around it, empty when blank.
 
-    It goes into a header as it is, so anything but visible ASCII raises `KataError` invalid_auth.
+    It goes into a header as it is, so anything but visible ASCII, or too much of it, raises `KataError`
+    invalid_auth.
     """
     secret = text.removesuffix("\n").removesuffix("\r").strip(" ")
     if secret and not _SECRET.fullmatch(secret):
-        raise KataError(
-            "invalid_auth",
-            f"the key from {source} holds a control character, a space or a letter outside ASCII",
-            f"set {source} again, as one line",
-        )
+        raise _unusable(source, "holds a control character, a space or a letter outside ASCII")
+    if len(secret) > MAX_CHARS:
+        raise _unusable(source, f"is longer than {MAX_CHARS} characters")
     return secret
+
+
+def _unusable(source: str, why: str) -> KataError:
+    return KataError("invalid_auth", f"the key from {source} {why}", "give the key again, as one plain line")
 
 
 def decoded(data: bytes) -> str:
@@ -37,9 +41,17 @@ def decoded(data: bytes) -> str:
 
 
 def read_file(path: Path) -> str:
-    """The text of a file that holds one key and nothing else. Raises `KataError` io."""
+    """The text of a file, or of a pipe that a shell made, with one key in it. Raises `KataError` io.
+
+    A named pipe that nobody writes to is empty: it is not waited for.
+    """
     try:
-        with path.open("rb") as stream:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as stream:
+            mode = os.fstat(descriptor).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+                raise KataError("io", f"{path} is not a regular file", f"ls -l {path}")
+            os.set_blocking(descriptor, True)
             return decoded(stream.read(MAX_BYTES))
     except OSError as error:
         raise toml.unreadable(path, error) from None

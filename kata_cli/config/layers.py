@@ -111,7 +111,7 @@ def _from_shell(setting: Setting[Any], raw: Any, source: str) -> Any:
             return values.from_text(setting, raw)
         return values.check(setting, raw)
     except ValueError as error:
-        hint = "kata run --help" if source.startswith("-") else "kata config show"
+        hint = "" if source.startswith("-") else f"unset {source}"
         raise KataError("usage", f"{source}: {error}", hint) from None
 
 

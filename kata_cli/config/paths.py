@@ -26,6 +26,10 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
     def credentials_file(self) -> Path:
         return self.config / "credentials.toml"
 
+    @property
+    def models_file(self) -> Path:
+        return self.config / "models.toml"
+
 
 def _home_of_user() -> str:
     import pwd

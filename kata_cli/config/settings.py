@@ -8,6 +8,7 @@ from kata_cli.config.setting import Setting, Values
 from kata_cli.core.messages import THINKING_LEVELS
 
 MODES = ("native", "pi", "mock")
+AUTH_MODES = ("api_key", "token_session")
 PI_JOBS = 4
 
 
@@ -78,6 +79,19 @@ class Settings(Values):
         flags=("--fallback",),
         metavar="PROVIDER/MODEL",
     )
+    auth_mode = Setting[str | None](
+        None,
+        "Sign in by API key or by token session; else by the first one there is.",
+        flags=("--auth-mode",),
+        choices=AUTH_MODES,
+        metavar="|".join(AUTH_MODES),
+    )
+    key_fallback = Setting(
+        True,
+        "Fail when a token session cannot be used, even with a key there.",
+        kind="bool",
+        flags=("--no-key-fallback",),
+    )
     workflow = Setting(
         "spec",
         "Workflow: a built-in name, one of your own, or a path.",
@@ -110,6 +124,44 @@ class Settings(Values):
     )
     idle_timeout: Setting[float] = _seconds(
         300.0, "Give up on an answer that is silent for this time.", "--idle-timeout"
+    )
+    max_cost = Setting[float | None](
+        None,
+        "Most US dollars that the run may cost.",
+        kind="float",
+        flags=("--max-cost",),
+        minimum=0,
+        metavar="USD",
+        is_trusted=True,
+        lower_wins=True,
+    )
+    token_budget = Setting[int | None](
+        None,
+        "Most tokens that the run may take, in and out.",
+        kind="int",
+        flags=("--token-budget",),
+        minimum=1,
+        metavar="N",
+        is_trusted=True,
+        lower_wins=True,
+    )
+    max_tasks = Setting(
+        20,
+        "Most tasks that a plan task may add.",
+        kind="int",
+        flags=("--max-tasks",),
+        minimum=1,
+        maximum=10_000,
+        metavar="N",
+        is_trusted=True,
+        lower_wins=True,
+    )
+    otel = Setting[str | None](
+        None,
+        "Write the run's OpenTelemetry spans to this file, as OTLP/JSON.",
+        kind="path",
+        flags=("--otel",),
+        metavar="FILE",
     )
     connect_timeout: Setting[float] = _seconds(5.0, "Give up connecting to a provider after this time.")
     first_byte_timeout: Setting[float] = _seconds(120.0, "Give up waiting for an answer to begin.")

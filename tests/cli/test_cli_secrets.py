@@ -178,3 +178,26 @@ def test_s1_mock_mode_knows_the_keys_of_the_environment(tmp_path: Path) -> None:
     ended = shell.kata(*MOCK, "-w", "ask", f"my key is {CANARY}", env={"OPENAI_API_KEY": CANARY})
     assert ended.code == 0
     assert leaks(shell, ended) == []
+
+
+def test_s1_login_and_logout_keep_the_key_in_one_file(tmp_path: Path) -> None:
+    """S1: a key or token that is stored, refused or dropped is in credentials.toml and nowhere else."""
+    shell = Shell(tmp_path)
+    path = shell.home / ".config/kata/credentials.toml"
+    token = json.dumps({"token": CANARY, "expires_at": "2001-01-01T00:00:00Z"})
+    ended = [
+        shell.kata("auth", "login", "openai", stdin=CANARY.encode()),
+        shell.kata("auth", "login", "anthropic", "--token-session", stdin=CANARY.encode()),
+        shell.kata("auth", "login", "anthropic", "--token-session", stdin=token.encode()),
+        shell.kata("auth", "login", "openai", stdin=f"{CANARY}\r\n{CANARY}".encode()),
+        shell.kata("auth", "login", "opnai", stdin=CANARY.encode()),
+        shell.kata("auth", "login", "openai", CANARY),
+        shell.kata("auth", "login", "openai", "--debug", stdin=CANARY.encode()),
+        shell.kata("auth", "status", "--json"),
+        shell.kata("auth", "status"),
+    ]
+    assert [one.code for one in ended] == [0, 0, 4, 4, 2, 2, 2, 0, 0]
+    assert path.read_text().count("canary") == 2
+    assert [leak for leak in leaks(shell, *ended) if str(path) not in leak] == []
+    ended += [shell.kata("auth", "logout", name) for name in ("openai", "anthropic")]
+    assert leaks(shell, *ended) == []

@@ -53,9 +53,11 @@ class World:
     ) -> Resolved:
         return resolve(flags or {}, self.env | dict(env or {}), self.below, **options)
 
-    def finder(self, env: Mapping[str, str] | None = None, key_file: Path | None = None) -> CredentialFinder:
+    def finder(
+        self, env: Mapping[str, str] | None = None, key_file: Path | None = None, **options: Any
+    ) -> CredentialFinder:
         resolved = self.resolve(env=env)
-        return CredentialFinder(self.env | dict(env or {}), resolved.paths, resolved, key_file)
+        return CredentialFinder(self.env | dict(env or {}), resolved.paths, resolved, key_file, **options)
 
     def refusal(self, *args: Any, **options: Any) -> Failure:
         """The failure that resolving ends in."""

@@ -12,7 +12,8 @@ from kata_cli.config.settings import SETTINGS
 
 TRUSTED = {
     "runtime_mode", "provider", "model", "thinking", "workflow", "vars", "jobs", "max_tokens", "strict",
-    "timeout", "idle_timeout", "connect_timeout", "first_byte_timeout", "request_timeout", "stdin_wait",
+    "timeout", "idle_timeout", "max_cost", "token_budget", "max_tasks",
+    "connect_timeout", "first_byte_timeout", "request_timeout", "stdin_wait",
     "context_enabled", "context_max_tokens", "context_max_named_tokens",
     "context_max_files", "context_max_file_bytes", "context_exclude",
 }  # fmt: skip

@@ -13,7 +13,6 @@ from kata_cli.core.ports import Credential
 
 API_KEY = "api_key"
 TOKEN_SESSION = "token_session"
-AUTH_MODES = (API_KEY, TOKEN_SESSION)
 
 
 class TokenSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +28,10 @@ class TokenSession(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuthResolution(msgspec.Struct, frozen=True, kw_only=True):
-    """How a provider would be signed in to. `resolved_mode` and `failure_code` exclude each other."""
+    """How a provider would be signed in to. `resolved_mode` and `failure_code` exclude each other.
+
+    Both are None where the provider needs no credential.
+    """
 
     requested_mode: str
     resolved_mode: str | None = None
@@ -57,7 +59,7 @@ def resolve(
     held = key if key is not None and key.secret.strip() else None
     if mode == API_KEY:
         return _by_key(mode, held)
-    trouble = _token_trouble(token, has_token_support, now_s)
+    trouble = token_trouble(token, has_token_support, now_s)
     if trouble is None:
         return AuthResolution(
             requested_mode=mode,
@@ -71,6 +73,21 @@ def resolve(
     if allow_key_fallback and not has_token_support:
         code, reason = "missing_auth", f"{reason}, and there is no API key"
     return _refused(mode, code, reason)
+
+
+def token_trouble(
+    token: TokenSession | None, has_token_support: bool, now_s: float
+) -> tuple[str, str] | None:
+    """Failure code and reason why a token session cannot be used, or None."""
+    if not has_token_support:
+        return "invalid_auth", "the provider has no token sessions"
+    if token is None:
+        return "missing_auth", "there is no token session"
+    if not token.id.strip():
+        return "invalid_auth", "the token session has no id"
+    if token.is_expired(now_s):
+        return "session_expired", "the token session has expired"
+    return None
 
 
 def _by_key(requested: str, key: Credential | None, because: str = "") -> AuthResolution:
@@ -88,18 +105,3 @@ def _by_key(requested: str, key: Credential | None, because: str = "") -> AuthRe
 
 def _refused(requested: str, code: str, reason: str) -> AuthResolution:
     return AuthResolution(requested_mode=requested, status="error", failure_code=code, reason=reason)
-
-
-def _token_trouble(
-    token: TokenSession | None, has_token_support: bool, now_s: float
-) -> tuple[str, str] | None:
-    """Failure code and reason why a token session cannot be used, or None."""
-    if not has_token_support:
-        return "invalid_auth", "the provider has no token sessions"
-    if token is None:
-        return "missing_auth", "there is no token session"
-    if not token.id.strip():
-        return "invalid_auth", "the token session has no id"
-    if token.is_expired(now_s):
-        return "session_expired", "the token session has expired"
-    return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from kata_cli.config.auth_modes import AuthResolution, TokenSession, resolve
 from kata_cli.core.ports import Credential
-from kata_cli.providers.auth import AuthResolution, TokenSession, resolve
 
 KEY = Credential(secret="canary-key", source="ANTHROPIC_API_KEY")
 ACTIVE = TokenSession(id="t-1")
