@@ -136,6 +136,23 @@ def answer_to_document(
     return document if is_final else (_shortcomings(document, previous) or document)
 
 
+def document_to_answer(document: Document) -> dict[str, Any]:
+    """The answer that gives this document: what a model sees of a draft that it is to revise."""
+    shown: dict[str, Any] = _shaped(msgspec.to_builtins(document), ANSWER_SCHEMA)
+    return shown
+
+
+def _shaped(value: Any, schema: dict[str, Any]) -> Any:
+    """Only what the schema asks for."""
+    match schema["type"]:
+        case "object":
+            return {key: _shaped(value[key], known) for key, known in schema["properties"].items()}
+        case "array":
+            return [_shaped(item, schema["items"]) for item in value]
+        case _:
+            return value
+
+
 def _decode(text: str) -> dict[str, Any] | str:
     """The JSON object in the answer, bare or in a fenced block; else what was found instead."""
     body = text.removeprefix("\ufeff").replace("\r\n", "\n").strip()

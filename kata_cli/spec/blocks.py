@@ -14,6 +14,7 @@ import msgspec
 
 from kata_cli.core.errors import KataError
 from kata_cli.core.text import one_line
+from kata_cli.spec.inline import split_remark
 
 _HEADING = re.compile(r"(#{1,6})(?:\s+(.*))?$")
 _MARKER = re.compile(r"(?:[-*+]|[0-9]{1,9}[.)])(?:\s+|$)")
@@ -24,22 +25,35 @@ _FOREIGN = (
     (re.compile(r"(?:-{3,}|\*{3,}|_{3,})$"), "a rule"),
 )
 
+_FENCES = ("```", "~~~")
 _HINT = "mend that line and run the same command again"
 
-Kind = Literal["section", "entry", "item", "paragraph"]
+Kind = Literal["section", "entry", "item", "paragraph", "unread"]
 
 
 class SpecSyntaxError(KataError):
-    """A file that is no spec draft. `line` counts from 1."""
+    """A file that is no spec draft. `line` counts from 1, `problem` is the message without it."""
 
     def __init__(self, line: int, expected: str, found: str = "") -> None:
         seen = f", found `{one_line(found, 60)}`" if found else ""
-        super().__init__("usage", f"line {line}: expected {expected}{seen}", _HINT)
+        self.problem = f"expected {expected}{seen}"
+        super().__init__("usage", f"line {line}: {self.problem}", _HINT)
         self.line = line
 
 
+class MatterError(SpecSyntaxError):
+    """Front matter that is none of kata's."""
+
+
+class SectionError(SpecSyntaxError):
+    """A section that stands twice, or that no draft has."""
+
+
 class Block(msgspec.Struct, frozen=True):
-    """One block: a `##` section, a `###` entry, a list item or a paragraph, with its rows."""
+    """One block: a `##` section, a `###` entry, a list item or a paragraph, with its rows.
+
+    A block that is `unread` holds what a document cannot hold.
+    """
 
     kind: Kind
     rows: list[str]
@@ -50,24 +64,55 @@ class Block(msgspec.Struct, frozen=True):
         """The block folded to one line."""
         return " ".join(self.rows).strip()
 
+    @property
+    def is_prose(self) -> bool:
+        """Whether it is neither a code block nor an HTML comment."""
+        return not self.rows[0].startswith((*_FENCES, "<!--"))
 
-def read_blocks(rows: Iterable[tuple[int, str]]) -> list[Block]:
-    """The blocks of numbered lines. Raises `SpecSyntaxError`."""
+
+def read_blocks(rows: Iterable[tuple[int, str]], faults: list[SpecSyntaxError]) -> list[Block]:
+    """The blocks of numbered lines, with a fault for each that is unread."""
     blocks: list[Block] = []
-    is_open = False
+    fence = ""
+    is_open = False  # whether the next row may go on with the last block
     for number, row in rows:
         text = row.strip()
-        if not text:
-            is_open = False
-            continue
-        block = _block(number, text)
-        if block.kind == "paragraph" and is_open:
+        if fence:
             blocks[-1].rows.append(text)
-            continue
-        _check_depth(row, block, blocks)
-        blocks.append(block)
-        is_open = block.kind in ("item", "paragraph")
+            fence = "" if text.startswith(fence) else fence
+        elif not text:
+            is_open = False
+        else:
+            last = blocks[-1] if is_open or _is_remark(text, blocks) else None
+            block = _next(number, row, last, blocks, faults)
+            if block is not last:
+                blocks.append(block)
+            fence = text[:3] if block.kind == "unread" and text.startswith(_FENCES) else ""
+            is_open = block.kind not in ("section", "entry")
     return blocks
+
+
+def _is_remark(text: str, before: list[Block]) -> bool:
+    """Whether the row is an HTML comment of its own, which belongs to the text above it."""
+    return bool(before) and before[-1].kind in ("item", "paragraph") and split_remark(text)[0] == ""
+
+
+def _next(
+    number: int, row: str, last: Block | None, before: list[Block], faults: list[SpecSyntaxError]
+) -> Block:
+    """The block of a row: `last` if the row goes on with it, else a new one."""
+    text = row.strip()
+    try:
+        block = _block(number, text)
+        if block.kind != "paragraph" or last is None:
+            _check_depth(row, block, before)
+            return block
+    except SpecSyntaxError as fault:
+        if last is None or last.kind != "unread":
+            faults.append(fault)
+            return Block("unread", [text], number)
+    last.rows.append(text)
+    return last
 
 
 def _block(number: int, text: str) -> Block:

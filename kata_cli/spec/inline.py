@@ -6,10 +6,10 @@ Code spans follow CommonMark 0.31 section 6.1: a run of backticks closes at the 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from kata_cli.core.text import neutral
 
-_CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 _BACKTICKS = re.compile(r"`+")
 _NOTE_PREFIX = " — "
 _OPENER = re.compile(
@@ -17,7 +17,8 @@ _OPENER = re.compile(
     r"|(?=\\*(?:[#>|]|[-*+](?:\s|$)|-{3}|\*{3}|_{3}|`{3}|~{3}"
     r"|\[[A-Za-z0-9_. -]*\](?:\s|$)|\((?:REQ|AC|T|Q)-))"
 )
-_COMMENT = re.compile(r"<!--(?:(?!<!--).)*?-->")
+_COMMENT = re.compile(r"<!--((?:(?!<!--).)*?)-->")
+_REMARK = re.compile(r"\s*<!--(?:(?!<!--|-->).)*-->$")
 
 
 def plain(text: str) -> str:
@@ -49,12 +50,56 @@ def code(text: str) -> str:
 
 def prose(text: str) -> str:
     """The text with a blank in place of each code span and HTML comment, for rules about words."""
-    return _COMMENT.sub(" ", _CODE.sub(" ", text))
+    return _COMMENT.sub(" ", without_code(text))
+
+
+def without_code(text: str) -> str:
+    """The text with a blank in place of each code span."""
+    if "`" not in text:
+        return text
+    parts = []
+    end = 0
+    for span in _code_spans(text):
+        parts.append(text[end : span.start])
+        end = span.stop
+    return " ".join([*parts, text[end:]])
+
+
+def _code_spans(text: str) -> Iterator[slice]:
+    """Where code spans stand, fences included; one pass, however many runs of backticks are unpaired."""
+    runs = [(found.start(), found.end()) for found in _BACKTICKS.finditer(text)]
+    closers: list[int | None] = []
+    last_of_length: dict[int, int] = {}
+    for number in range(len(runs) - 1, -1, -1):
+        start, end = runs[number]
+        closers.append(last_of_length.get(end - start))
+        last_of_length[end - start] = number
+    closers.reverse()
+    number = 0
+    while number < len(runs):
+        closer = closers[number]
+        if closer is not None:
+            yield slice(runs[number][0], runs[closer][1])
+            number = closer
+        number += 1
+
+
+def comments(text: str) -> list[str]:
+    """What stands in the HTML comments of a line, code spans aside."""
+    return _COMMENT.findall(without_code(text))
+
+
+def split_remark(text: str) -> tuple[str, str]:
+    """``edit in `a` <!-- note -->`` as text and comment; the comment is empty where none ends the text."""
+    start = text.rfind("<!--")
+    if start < 0 or not _REMARK.match(text, start):
+        return text, ""
+    return text[:start].rstrip(), text[start:]
 
 
 def has_code(text: str) -> bool:
     """Whether a code span stands in the text."""
-    return _CODE.search(text) is not None
+    return next(_code_spans(text), None) is not None
 
 
 def split_path(text: str) -> tuple[str, str]:
@@ -70,13 +115,13 @@ def split_path(text: str) -> tuple[str, str]:
 
 def split_command(text: str) -> tuple[str, str]:
     """`` `pytest -q` — takes a minute`` as command and note; either may be empty."""
-    span = _CODE.match(text)
-    if span is None or not span[2].strip():
+    span = next(_code_spans(text), None) if text.startswith("`") else None
+    if span is None or span.start:
         return "", text
-    rest = text[span.end() :]
-    if rest and not rest.startswith(_NOTE_PREFIX):
+    command, rest = text[span].strip("`").strip(), text[span.stop :]
+    if not command or (rest and not rest.startswith(_NOTE_PREFIX) and not _REMARK.match(rest)):
         return "", text
-    return span[2].strip(), rest.removeprefix(_NOTE_PREFIX).strip()
+    return command, rest.removeprefix(_NOTE_PREFIX).strip()
 
 
 def join_command(command: str, note: str) -> str:

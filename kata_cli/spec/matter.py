@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
-from kata_cli.core.errors import KataError
-from kata_cli.spec.blocks import SpecSyntaxError
+from kata_cli.core.errors import UPGRADE, KataError
+from kata_cli.spec.blocks import MatterError
 from kata_cli.spec.document import SCHEMA, Document
 
 KEYS = ("schema", "id", "title", "status", "revision", "runtime_mode")
@@ -26,10 +26,10 @@ def render_matter(document: Document) -> str:
 def parse_matter(rows: list[str]) -> tuple[Document, int]:
     """A document with nothing but its front matter, and the number of lines it takes.
 
-    Raises `SpecSyntaxError`, or `KataError` io for a later schema than this kata knows.
+    Raises `MatterError`, or `KataError` io for a later schema than this kata knows.
     """
     if not rows or rows[0].rstrip() != FENCE:
-        raise SpecSyntaxError(1, f"front matter that begins with {FENCE}", rows[0] if rows else "")
+        raise MatterError(1, f"front matter that begins with {FENCE}", rows[0] if rows else "")
     values: dict[str, str | int] = {}
     places: dict[str, int] = {}
     for number, row in enumerate(rows[1:], start=2):
@@ -38,25 +38,37 @@ def parse_matter(rows: list[str]) -> tuple[Document, int]:
         if row.strip():
             key, value = _pair(number, row)
             if key in values:
-                raise SpecSyntaxError(number, f"`{key}` once", row)
+                raise MatterError(number, f"`{key}` once", row)
             values[key], places[key] = value, number
-    raise SpecSyntaxError(len(rows), f"front matter that ends with {FENCE}")
+    raise MatterError(len(rows), f"front matter that ends with {FENCE}")
+
+
+def matter_height(rows: list[str]) -> int:
+    """The number of lines that front matter takes, sound or not; without an end it ends at a heading."""
+    if not rows or rows[0].rstrip() != FENCE:
+        return 0
+    for number, row in enumerate(rows[1:], start=1):
+        if row.rstrip() == FENCE:
+            return number + 1
+        if row.startswith("#"):
+            return number
+    return len(rows)
 
 
 def _pair(number: int, row: str) -> tuple[str, str | int]:
     key, _, value = row.partition(":")
     if key.strip() not in KEYS:
-        raise SpecSyntaxError(number, f"one of the keys {', '.join(KEYS)}", row)
+        raise MatterError(number, f"one of the keys {', '.join(KEYS)}", row)
     try:
         return key.strip(), msgspec.json.decode(value, type=str | int)
     except msgspec.DecodeError:
-        raise SpecSyntaxError(number, f'a JSON value, as in {key.strip()}: "text"', row) from None
+        raise MatterError(number, f'a JSON value, as in {key.strip()}: "text"', row) from None
 
 
 def _head(values: dict[str, str | int], places: dict[str, int], last: int) -> Document:
     for key in KEYS:
         if key not in values:
-            raise SpecSyntaxError(last, f"the key `{key}` in the front matter")
+            raise MatterError(last, f"the key `{key}` in the front matter")
     _check_schema(values["schema"], places["schema"])
     for key in KEYS:
         _check_value(key, values[key], places[key])
@@ -67,8 +79,8 @@ def _check_schema(schema: str | int, line: int) -> None:
     if schema == SCHEMA:
         return
     if isinstance(schema, str) and schema.startswith(_MADE_BY_KATA):
-        raise KataError("io", f"line {line}: {schema} is not known to this kata", "upgrade kata")
-    raise SpecSyntaxError(line, f'schema: "{SCHEMA}"', str(schema))
+        raise KataError("io", f"line {line}: {schema} is not known to this kata", UPGRADE)
+    raise MatterError(line, f'schema: "{SCHEMA}"', str(schema))
 
 
 def _check_value(key: str, value: str | int, line: int) -> None:
@@ -77,4 +89,4 @@ def _check_value(key: str, value: str | int, line: int) -> None:
         msgspec.convert(probe, Document)
     except msgspec.ValidationError as error:
         reason = str(error).partition(" - at ")[0]
-        raise SpecSyntaxError(line, f"a proper `{key}` ({reason})", str(value)) from None
+        raise MatterError(line, f"a proper `{key}` ({reason})", str(value)) from None

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Iterator
-from itertools import chain, combinations
+from itertools import chain, pairwise
 
-from kata_cli.spec.document import CRITERIA, REQUIREMENTS, TASKS, VERIFICATION, Criterion, Document, Task
+from kata_cli.core.text import one_line
+from kata_cli.spec.coverage import coverage
+from kata_cli.spec.document import CRITERIA, REQUIREMENTS, TASKS, VERIFICATION, Criterion, Task
+from kata_cli.spec.order import Order
 from kata_cli.spec.subject import Entry, Problem, Subject, numbered
+
+MAX_CHARS = 200  # of a heading
+MAX_SHOWN = 12  # tasks of a circle
 
 _PADDED = re.compile(r"[A-Z]+-(?:[0-9]{3}|[1-9][0-9]{3,})")
 
@@ -47,6 +53,10 @@ def unknown_references(subject: Subject) -> Iterator[Problem]:
 
 def requirement_without_criterion(subject: Subject) -> Iterator[Problem]:
     """KS010: each requirement can be accepted."""
+    if subject.bare is not None:
+        for block in subject.bare:
+            yield Problem(block.line, f"{one_line(block.text, MAX_CHARS)} has no acceptance criterion")
+        return
     cited = _cited(subject.document.criteria)
     for place, requirement in numbered(REQUIREMENTS, subject.document.requirements):
         if requirement.id not in cited:
@@ -76,23 +86,32 @@ def task_without_requirement(subject: Subject) -> Iterator[Problem]:
 
 
 def broken_order(subject: Subject) -> Iterator[Problem]:
-    """KS017: tasks can be done in some order."""
-    before = _predecessors(subject.document)
+    """KS017: tasks can be done in some order. Of tasks that come after each other, one is told."""
+    order = Order(subject.document.tasks)
+    knots = set(order.knots)
     for place, task in numbered(TASKS, subject.document.tasks):
-        for missing in _missing(task.after, before.keys()):
+        for missing in _missing(task.after, order):
             yield Problem(place, f"{task.id} comes after {missing}, which does not exist")
-        if task.id in before[task.id]:
-            yield Problem(place, f"{task.id} comes after itself")
+        if task.id in knots:
+            yield Problem(place, f"{task.id} comes after itself: {_way(order.circle(task.id))}")
 
 
 def shared_paths(subject: Subject) -> Iterator[Problem]:
-    """KS018: tasks that may run at the same time touch different paths."""
-    before = _predecessors(subject.document)
-    tasks = [(place, task) for place, task in numbered(TASKS, subject.document.tasks) if task.path]
-    for (_, first), (place, second) in combinations(tasks, 2):
-        is_ordered = first.id in before[second.id] or second.id in before[first.id]
-        if first.path == second.path and first.id != second.id and not is_ordered:
-            yield Problem(place, f"{first.id} and {second.id} touch {first.path} in no order")
+    """KS018: tasks that may run at the same time touch different paths.
+
+    Of those on one path all follow each other when each two neighbours do.
+    """
+    order = Order(subject.document.tasks)
+    touching: dict[str, dict[str, str]] = {}
+    for place, task in numbered(TASKS, subject.document.tasks):
+        if task.path:
+            touching.setdefault(task.path, {}).setdefault(task.id, place)
+    for path, places in touching.items():
+        ranks = {name: rank for rank, name in enumerate(places)}
+        for pair in pairwise(order.in_order(places)):
+            if not order.is_ordered(*pair):
+                one, other = sorted(pair, key=ranks.__getitem__)
+                yield Problem(places[other], f"{one} and {other} touch {path} in no order")
 
 
 def criterion_without_step(subject: Subject) -> Iterator[Problem]:
@@ -103,19 +122,27 @@ def criterion_without_step(subject: Subject) -> Iterator[Problem]:
             yield Problem(place, f"{criterion.id} has no verification step")
 
 
-def coverage(subject: Subject) -> Iterator[Problem]:
+def incomplete_coverage(subject: Subject) -> Iterator[Problem]:
     """KS030: how much of the chain REQ -> AC -> T -> command is there, when it is not all."""
-    document = subject.document
-    requirements, criteria = _ids(document.requirements), _ids(document.criteria)
-    checked = {step.criterion for step in document.verification}
-    parts = (
-        ("REQ with AC", requirements & _cited(document.criteria), requirements),
-        ("REQ with T", requirements & _cited(document.tasks), requirements),
-        ("AC with a check", criteria & checked, criteria),
+    covered = coverage(subject.document)
+    shares = (
+        ("REQ with AC", covered.requirements_with_criteria),
+        ("REQ with T", covered.requirements_with_tasks),
+        ("AC with a check", covered.criteria_with_checks),
     )
-    if any(covered != whole for _, covered, whole in parts):
-        listed = ", ".join(f"{name} {len(covered)}/{len(whole)}" for name, covered, whole in parts)
+    if any(share.covered != share.total for _, share in shares):
+        listed = ", ".join(
+            f"{name} {share.covered}/{share.total} ({share.percent} %)"
+            for name, share in shares
+            if share.total
+        )
         yield Problem("", f"coverage: {listed}")
+
+
+def _way(circle: list[str]) -> str:
+    """`T-001 after T-002 after T-001`; a long one is cut."""
+    shown = circle if len(circle) <= MAX_SHOWN else [*circle[:MAX_SHOWN], "…"]
+    return " after ".join(shown)
 
 
 def _ids(entries: Iterable[Entry]) -> set[str]:
@@ -128,19 +155,3 @@ def _cited(entries: Iterable[Criterion | Task]) -> set[str]:
 
 def _missing(cited: Iterable[str], known: Container[str]) -> list[str]:
     return [name for name in dict.fromkeys(cited) if name not in known]
-
-
-def _predecessors(document: Document) -> dict[str, set[str]]:
-    """For each task, all that must be done before it, at any distance; itself too if it is in a cycle."""
-    direct = {task.id: task.after for task in document.tasks}
-    reached: dict[str, set[str]] = {}
-    for task_id, after in direct.items():
-        seen: set[str] = set()
-        waiting = list(after)
-        while waiting:
-            name = waiting.pop()
-            if name not in seen:
-                seen.add(name)
-                waiting += direct.get(name, [])
-        reached[task_id] = seen
-    return reached

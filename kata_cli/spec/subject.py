@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Literal, TypeVar
 
 import msgspec
 
+from kata_cli.spec.blocks import Block, SpecSyntaxError
 from kata_cli.spec.document import (
     CRITERIA,
     GOAL,
@@ -28,28 +29,38 @@ T = TypeVar("T")
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """What is wrong, and where: a section name, or `<section> <n>` for its n-th entry."""
+    """What is wrong, and where: a section name, `<section> <n>` for its n-th entry, or a line."""
 
-    place: str
+    place: str | int
     message: str
 
 
 class Text(msgspec.Struct, frozen=True):
-    """One text of the document, where it stands, and the name a reader knows it by."""
+    """One text, where it stands (as in `Problem`), and the name a reader knows it by."""
 
-    place: str
+    place: str | int
     name: str
     text: str
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """The document under check."""
+    """What is checked: a document, where its parts stand, and what of the file it does not hold.
+
+    `bare` is that of a `Draft`.
+    """
 
     document: Document
     lines: Mapping[str, int]
+    faults: Sequence[SpecSyntaxError] = ()
+    unread: Sequence[Block] = ()
+    unread_sections: Set[str] = frozenset()
+    bare: Sequence[Block] | None = None
+    is_english: bool = True
 
-    def line(self, place: str) -> int:
+    def line(self, place: str | int) -> int:
         """The line of a place, else of its section, else 0."""
+        if isinstance(place, int):
+            return place
         return self.lines.get(place) or self.lines.get(place.rpartition(" ")[0], 0)
 
     def entries(self) -> Iterator[tuple[str, Entry]]:
@@ -61,7 +72,7 @@ class Subject(msgspec.Struct, frozen=True):
         yield from numbered(QUESTIONS, document.open_questions)
 
     def texts(self) -> Iterator[Text]:
-        """All texts a person reads; commands and paths are code, not text."""
+        """All texts a person reads, but what is unread; commands and paths are code, not text."""
         yield Text("", "the title", self.document.title)
         yield Text(GOAL, "the goal", self.document.goal)
         for section, field in LIST_SECTIONS.items():
@@ -73,6 +84,13 @@ class Subject(msgspec.Struct, frozen=True):
             yield Text(place, entry.id, entry.text)
         for place, step in numbered(VERIFICATION, self.document.verification):
             yield Text(place, f"the step of {step.criterion}", step.note)
+
+    def unread_texts(self, *, is_prose_only: bool) -> Iterator[Text]:
+        """The rows of the file that the document does not hold."""
+        for block in self.unread:
+            if block.is_prose or not is_prose_only:
+                for line, row in enumerate(block.rows, start=block.line):
+                    yield Text(line, f"line {line}", row)
 
     def codes(self) -> Iterator[Text]:
         """All paths and commands."""

@@ -52,9 +52,16 @@ FAULTS: list[tuple[str, Document, str]] = [
     ("KS006", sound(tasks=[FIRST, with_(SECOND, requirements=["REQ-002"])]), "T-002 refers to REQ-002"),
     ("KS006", sound(verification=[STEP, with_(STEP, criterion="AC-009")]), "step refers to AC-009"),
     ("KS007", sound(requirements=[with_(REQUIREMENT, text="It may `SHALL`.")]), "REQ-001 has no SHALL"),
+    ("KS008", sound(requirements=[with_(REQUIREMENT, text="It SHALL a and SHALL b.")]), "more than one"),
+    ("KS008", sound(requirements=[with_(REQUIREMENT, text="It SHALL a and also b.")]), "more than one"),
     ("KS010", sound(criteria=[with_(CRITERION, requirements=[])]), "REQ-001 has no acceptance criterion"),
     ("KS011", sound(criteria=[with_(CRITERION, requirements=[])]), "AC-001 is not tied to a requirement"),
     ("KS012", sound(criteria=[with_(CRITERION, text="it works")]), "AC-001 has no WHEN"),
+    (
+        "KS014",
+        sound(criteria=[with_(CRITERION, text="GIVEN the gate, WHEN and THEN answer 429")]),
+        "AC-001 says little more than REQ-001",
+    ),
     ("KS015", sound(tasks=[with_(FIRST, requirements=[])]), "REQ-001 has no task"),
     ("KS016", sound(tasks=[FIRST, with_(SECOND, requirements=[])]), "T-002 serves no requirement"),
     ("KS017", sound(tasks=[with_(FIRST, after=["T-002"]), SECOND]), "T-001 comes after itself"),
@@ -64,6 +71,8 @@ FAULTS: list[tuple[str, Document, str]] = [
     ("KS020", sound(criteria=[CRITERION, with_(CRITERION, id="AC-002")]), "AC-002 has no verification step"),
     ("KS021", sound(verification=[with_(STEP, command="", note="look")]), "step of AC-001 has no command"),
     ("KS022", sound(open_questions=QUESTIONS), "4 open questions"),
+    ("KS023", sound(status="accepted", open_questions=QUESTIONS[:1]), "the status is accepted, but"),
+    ("KS025", sound(goal="Calls are counted. Then they are refused."), "more than one sentence"),
     ("KS025", sound(goal="long " * 61), "the goal has 304 characters"),
     ("KS025", sound(requirements=[LONG_REQUIREMENT]), "REQ-001 has 519 characters"),
     ("KS027", sound(risks=["the key sk-ant-api03-" + "A1b2" * 20]), "Risks 1 holds what looks like a secret"),
@@ -87,7 +96,8 @@ def test_each_fault_is_found(rule: str, document: Document, message: str) -> Non
 
 def test_every_rule_has_a_fault_that_it_finds() -> None:
     """A rule without a test here would be a rule that nobody saw working."""
-    assert {rule.id for rule in RULES} - {row[0] for row in FAULTS} == {"KS002", "KS009"}
+    elsewhere = {"KS001", "KS002", "KS009", "KS013", "KS031"}
+    assert {rule.id for rule in RULES} - {row[0] for row in FAULTS} == elsewhere
 
 
 def test_style_rules_run_under_strict_only() -> None:
@@ -97,16 +107,61 @@ def test_style_rules_run_under_strict_only() -> None:
     assert [finding.rule for finding in lint(document, is_strict=True)] == ["KS009"]
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("The gate SHALL be fast and robust.", ["fast", "robust"]),
+        ("The gate SHALL be fast: below 20 ms.", []),
+        ("The gate SHALL have a `fast` path.", []),
+        ("The gate SHALL log users, calls, etc.", ["etc"]),
+        ("The gate SHALL open and/or close.", ["and/or"]),
+    ],
+)
+def test_vague_words_need_a_figure_under_strict(text: str, words: list[str]) -> None:
+    """KS013 names each vague word once, unless a figure stands beside it or it is code."""
+    document = sound(requirements=[with_(REQUIREMENT, text=text)])
+    assert "KS013" not in [finding.rule for finding in lint(document)]
+    found = [finding.message for finding in lint(document, is_strict=True) if finding.rule == "KS013"]
+    assert found == [f"REQ-001 says {word}, which cannot be checked" for word in words]
+
+
+@pytest.mark.parametrize("goal", ["Use v1.2 of e.g. the gate.", "Is it fast? yes", "See `a. B` there."])
+def test_a_full_stop_inside_a_sentence_ends_none(goal: str) -> None:
+    """KS025 counts a sentence only where the next one begins with a capital."""
+    assert lint(sound(goal=goal)) == []
+
+
+GERMAN = [
+    "Das Tor weist jeden Aufruf über der Grenze ab und schreibt ihn in das Protokoll.",
+    "Jeder abgewiesene Aufruf bekommt die Antwort 429 zusammen mit einer Wartezeit.",
+]
+CHINESE = ["超过限制的每个调用都会被网关拒绝并写入日志。", "被拒绝的调用会收到四百二十九以及等待时间。"]
+
+
+@pytest.mark.parametrize("sentences", [GERMAN, CHINESE], ids=["German", "Chinese"])
+def test_no_draft_is_held_to_english_words(sentences: list[str]) -> None:
+    """KS007 is a warning in another language, and WHEN, EARS and vague words are not asked for."""
+    document = sound(
+        goal=sentences[0],
+        requirements=[with_(REQUIREMENT, title="Tor", text=sentences[0])],
+        criteria=[with_(CRITERION, text=sentences[1])],
+    )
+    found = [(finding.rule, finding.severity) for finding in lint(document, is_strict=True)]
+    assert found == [("KS007", "warning")]
+
+
 def test_missing_and_misplaced_sections_are_found_in_the_file() -> None:
     """KS002 looks at the user's own file: what is missing there, and what stands out of order."""
     text = render(SOUND).replace("## Verification Plan\n\n- AC-001: `pytest -q`\n", "## Context\n\n- late\n")
     document, lines = parse_with_lines(text)
     found = [
-        (finding.message, finding.line) for finding in lint(document, lines=lines) if finding.rule == "KS002"
+        (finding.message, finding.severity, finding.line)
+        for finding in lint(document, lines=lines)
+        if finding.rule == "KS002"
     ]
     assert found == [
-        ("the section Verification Plan is missing", 0),
-        ("the section Context stands too late", lines["Context"]),
+        ("the section Verification Plan is missing", "error", 0),
+        ("the section Context stands too late", "warning", lines["Context"]),
     ]
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kata_cli.spec.answer import document_to_answer
 from kata_cli.spec.document import Criterion, Document, Question, Requirement, Step, Task, clean
 from kata_cli.spec.inline import split_command, split_path
 from kata_cli.spec.parse import parse
@@ -167,3 +168,14 @@ def test_json_refuses_ids_of_another_form() -> None:
     data = b'{"id": "s", "title": "t", "requirements": [{"id": "R 1"}]}'
     with pytest.raises(msgspec.ValidationError, match="REQ-"):
         load_json(data)
+
+
+@given(DOCUMENTS)
+@settings(max_examples=60, deadline=None)
+def test_a_document_shown_as_an_answer_holds_all_that_a_model_may_write(document: Document) -> None:
+    """Ticks, status and identity are kata's own; everything else reads back from the answer form."""
+    answer = document_to_answer(document)
+    own = {name: getattr(document, name) for name in ("id", "status", "revision", "runtime_mode")}
+    back = msgspec.convert({**own, **answer}, Document)
+    undone = [msgspec.structs.replace(task, is_done=False) for task in document.tasks]
+    assert back == msgspec.structs.replace(document, tasks=undone)
