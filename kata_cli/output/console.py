@@ -12,13 +12,27 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from kata_cli.core.errors import Failure
 
 if TYPE_CHECKING:
     import asyncio
 
 HIGH_WATER_BYTES = 1_048_576
 CHUNK_BYTES = 65_536
+
+
+class Sink(Protocol):
+    """Where the result of a run goes. `error` is why it took no more, if so."""
+
+    error: OSError | None
+
+    def write(self, data: bytes) -> None: ...
+
+    async def room(self) -> None: ...
+
+    def flush(self, timeout_s: float | None = None) -> bool: ...
 
 
 class Writer:
@@ -114,6 +128,12 @@ class Writer:
         self.is_broken = self.error is None
         with self._changed:
             self._pending.clear()
+
+
+def refusal(error: OSError) -> Failure:
+    """The failure of a command whose stdout refused what it had to say."""
+    hint = "give stdout room, or a file or pipe that is open"
+    return Failure(code="io", message=f"cannot write to stdout: {error.strerror}", remediation=hint)
 
 
 def _resolve(waiter: asyncio.Future[None]) -> None:

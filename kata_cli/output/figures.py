@@ -32,6 +32,15 @@ def dollars(value_usd: float | None) -> str:
     return f"${value_usd:.4f}" if 0 < value_usd < 0.01 else f"${value_usd:.2f}"
 
 
+def size(value_bytes: int) -> str:
+    """`870 B`, `8.7 kB`, `23 MB`, `1.2 GB`."""
+    for limit, unit in ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")):
+        if value_bytes >= limit:
+            scaled = value_bytes / limit
+            return f"{scaled:.1f} {unit}" if scaled < 10 else f"{scaled:.0f} {unit}"
+    return f"{value_bytes} B"
+
+
 def plural(number: int, noun: str) -> str:
     """`1 file`, `3 files`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -14,6 +14,7 @@ from kata_cli.core.events import (
     ContentDelta,
     ContextGathered,
     Recorded,
+    RunFinished,
     TaskFinished,
     TaskStarted,
 )
@@ -122,6 +123,9 @@ class LiveScreen(Quiet):
                 self.say(lines.attempt_line(failed))
             case TaskFinished(failure=failure, task=name) if failure is not None:
                 self.say(lines.task_line(record.task(name)))
+            case RunFinished() as finished:
+                for line in lines.warning_lines(finished):
+                    self.say(line)
 
     def _table(self, record: RunRecord) -> Table:
         table = Table.grid(padding=(0, 2))

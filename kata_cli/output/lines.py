@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kata_cli.core.events import AttemptFailed
+from kata_cli.core.events import AttemptFailed, RunFinished
 from kata_cli.core.records import RunRecord, TaskRecord, elapsed_s
 from kata_cli.core.text import one_line
 from kata_cli.output.figures import count, dollars, plural, seconds
@@ -34,6 +34,8 @@ def task_line(task: TaskRecord) -> str:
         parts.append(seconds(task.duration_s))
     if task.usage.total:
         parts.append(f"{count(task.usage.total)} tokens")
+    if task.thinking:
+        parts.append(f"thinking {task.thinking}")
     if task.error is not None:
         parts.append(one_line(f"{task.error.code}: {task.error.message}", WIDTH))
     return " · ".join(parts)
@@ -50,6 +52,13 @@ def attempt_line(event: AttemptFailed) -> str:
         )
         + after
     )
+
+
+def warning_lines(event: RunFinished) -> list[str]:
+    """What was odd about a run that is over, in one line at most; the record holds all of it."""
+    first, *others = event.warnings or [""]
+    more = f" (and {plural(len(others), 'more warning')} in the record)" if others else ""
+    return [one_line(f"warning: {first}", WIDTH) + more] if first else []
 
 
 def heartbeat(record: RunRecord) -> str:

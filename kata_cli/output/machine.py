@@ -47,7 +47,7 @@ def result_document(record: RunRecord, body: ResultBody | None) -> ResultDocumen
     """The result document of a finished run."""
     return ResultDocument(
         run_id=record.run_id,
-        session_id=record.session_id,
+        session_id=record.session_id or None,
         status=record.status,
         exit_code=record.exit_code or 0,
         runtime_mode=record.runtime_mode,

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from kata_cli.core.events import AttemptFailed, ContextGathered, Recorded, TaskFinished, TaskStarted
+from kata_cli.core.events import (
+    AttemptFailed,
+    ContextGathered,
+    Recorded,
+    RunFinished,
+    TaskFinished,
+    TaskStarted,
+)
 from kata_cli.core.records import RunRecord
 from kata_cli.core.text import one_line
 from kata_cli.output import lines
@@ -78,4 +85,6 @@ class Log(Quiet):
                 return [lines.attempt_line(event)]
             case TaskFinished(task=name):
                 return [lines.task_line(record.task(name))]
+            case RunFinished() as finished:
+                return lines.warning_lines(finished)
         return []

@@ -36,29 +36,46 @@ def temporary(directory: Path) -> Path:
     return directory / f".tmp-{os.getpid()}-{random_suffix()}"
 
 
-def write_file(path: Path, data: bytes, *, mode: int = 0o600, fs: FileSystem = os) -> None:
-    """Make `path` hold exactly `data`, durably; a symlink there is replaced, not followed.
+def write_file(
+    path: Path, data: bytes, *, mode: int = 0o600, is_durable: bool = True, fs: FileSystem = os
+) -> None:
+    """Make `path` hold exactly `data`; a symlink there is replaced, not followed.
 
-    Raises `KataError` io: then the old file is intact, or the new one whole.
+    `is_durable` is for what cannot be made again after a loss of power. Raises `KataError` io: then the old
+    file is intact, or the new one whole.
     """
     draft = temporary(path.parent)
     try:
-        _write_new(draft, data, mode, fs)
+        _write_new(draft, data, mode, is_durable, fs)
         fs.replace(draft, path)
-        sync_directory(path.parent, fs)
+        if is_durable:
+            sync_directory(path.parent, fs)
     except OSError as error:
         with suppress(OSError):
             draft.unlink()
         raise refused("write", path, error) from error
 
 
-def _write_new(path: Path, data: bytes, mode: int, fs: FileSystem) -> None:
+def _write_new(path: Path, data: bytes, mode: int, is_durable: bool, fs: FileSystem) -> None:
     fd = fs.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         write_all(fd, data, fs)
-        fs.fsync(fd)
+        if is_durable:
+            fs.fsync(fd)
     finally:
         fs.close(fd)
+
+
+def append_file(path: Path, line: bytes, *, fs: FileSystem = os) -> None:
+    """Add a line in one write, so that lines of several processes do not mix. Raises `KataError` io."""
+    try:
+        fd = fs.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            write_all(fd, line, fs)
+        finally:
+            fs.close(fd)
+    except OSError as error:
+        raise refused("write", path, error) from error
 
 
 def write_all(fd: int, data: bytes, fs: FileSystem) -> None:
@@ -118,10 +135,11 @@ def sweep(directory: Path) -> None:
 
 def strays(directory: Path) -> list[Path]:
     """What dead processes left half made in a directory."""
+    hidden = (name for name in os.listdir(directory) if name.startswith("."))  # a store has many that are not
     return [
-        entry
-        for entry in directory.iterdir()
-        if (found := _TEMPORARY.fullmatch(entry.name)) and not is_alive(int(found[1]))
+        directory / name
+        for name in hidden
+        if (found := _TEMPORARY.fullmatch(name)) and not is_alive(int(found[1]))
     ]
 
 

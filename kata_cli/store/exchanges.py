@@ -9,31 +9,10 @@ import msgspec
 
 from kata_cli.core.errors import Failure, KataError
 from kata_cli.core.events import AttemptFailed, AttemptStarted, Event, Recorded, TaskFinished, UsageReported
+from kata_cli.core.exchange import Exchange, RecordedReply
 from kata_cli.core.jsonl import split_lines
-from kata_cli.core.messages import Request, Usage
+from kata_cli.core.messages import Usage
 from kata_cli.store.reading import read_file
-
-
-class RecordedReply(msgspec.Struct, kw_only=True):
-    """An answer as it came, whether or not it held."""
-
-    text: str
-    stop: str
-    usage: Usage
-    request_id: str | None
-    model: str
-
-
-class Exchange(msgspec.Struct, kw_only=True):
-    """One line of `exchanges.jsonl`. Both a reply and a failure: an answer came and did not hold."""
-
-    v: int = 1
-    task: str
-    attempt: int
-    model: str
-    request: Request
-    reply: RecordedReply | None = None
-    failure: Failure | None = None
 
 
 def exchanges(recorded: Iterable[Recorded]) -> list[Exchange]:
@@ -102,7 +81,7 @@ def _reply(attempt: _Attempt, text: str) -> RecordedReply:
     usage = attempt.usage
     return RecordedReply(
         text=text,
-        stop=usage.stop if usage and usage.stop else "stop",
+        stop=usage.stop if usage and usage.stop else "stop",  # type: ignore[arg-type]
         usage=usage.usage if usage else Usage(),
         request_id=usage.request_id if usage else None,
         model=usage.model if usage and usage.model else attempt.started.model,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from kata_cli.core.errors import KataError
+from kata_cli.core.errors import UPGRADE, KataError
 from kata_cli.core.events import NewerVersion, Recorded, RunStarted, decode_line
 from kata_cli.store.atomic import FileSystem, refused, sync_data, sync_directory, write_all
 from kata_cli.store.reading import opened, read_file
@@ -55,12 +55,17 @@ class Journal:
         text = read_journal(path)
         if text.is_damaged:
             raise KataError("io", f"cannot continue {path}: {text.warnings[-1]}", "start a new run")
+        return cls.continued(path, text.sound_bytes, fs)
+
+    @classmethod
+    def continued(cls, path: Path, sound_bytes: int, fs: FileSystem = os) -> Journal:
+        """An existing file of lines, cut to the bytes that were found sound. Raises `KataError` io."""
         try:
             fd = fs.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError as error:
             raise refused("open", path, error) from error
         journal = cls(path, fd, fs)
-        journal._cut(text.sound_bytes)
+        journal._cut(sound_bytes)
         return journal
 
     def append(self, lines: list[bytes]) -> None:
@@ -104,7 +109,7 @@ def read_journal(path: Path) -> JournalText:
         return _parse(read_file(path))
     except NewerVersion as error:
         message = f"cannot read {path}: {error}"
-        raise KataError("io", message, "pip install --upgrade kata-cli") from error
+        raise KataError("io", message, UPGRADE) from error
 
 
 def read_start(path: Path) -> RunStarted | None:
@@ -121,7 +126,7 @@ def _parse(data: bytes) -> JournalText:
     text = JournalText()
     known: dict[int, Recorded] = {}
     unknown = repeated = 0
-    for line in _whole_lines(data):
+    for line in whole_lines(data):
         try:
             recorded = decode_line(line)
         except NewerVersion:
@@ -147,7 +152,7 @@ def _end(text: JournalText, data: bytes) -> Iterator[str]:
         yield "the last record was torn and is left out"
 
 
-def _whole_lines(data: bytes) -> Iterator[bytes]:
+def whole_lines(data: bytes) -> Iterator[bytes]:
     """The LF-terminated lines, without a tail in which a crash left blocks of NUL."""
     lines = data.split(b"\n")[:-1]
     while lines and b"\0" in lines[-1]:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from kata_cli.core.errors import KataError
-from kata_cli.core.events import RunStarted
 from kata_cli.core.text import near
 
 RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9]{6}")
 _NAME = re.compile(r"[a-z0-9-]{1,64}")
 _LISTING = "kata sessions list"
-
-Started = Callable[[str], RunStarted | None]
 
 
 def check(text: str) -> None:
@@ -22,34 +19,8 @@ def check(text: str) -> None:
         raise KataError("usage", f"{text[:80]!r} is no run or session id", _LISTING)
 
 
-def find_run(text: str, ids: list[str], project: str | None, started: Started) -> str:
-    """The one run that `text` names. `ids` are newest first. Raises `KataError` usage."""
-    if text == "last":
-        return _last(ids, project, started)
-    if text.startswith("s-"):
-        return _last_of_session(text, ids, started)
-    return _only("run", text, ids)
-
-
-def _last(ids: list[str], project: str | None, started: Started) -> str:
-    for run_id in ids:
-        start = started(run_id)
-        if start and project in (None, start.project):
-            return run_id
-    if not ids:
-        raise KataError("usage", "there is no run yet", 'kata run "what you want"')
-    raise KataError("usage", "there is no run of this project yet", f"name one: the newest is {ids[0]}")
-
-
-def _last_of_session(text: str, ids: list[str], started: Started) -> str:
-    newest: dict[str, str] = {}
-    for run_id in ids:
-        if start := started(run_id):
-            newest.setdefault(start.session_id, run_id)
-    return newest[_only("session", text, newest)]
-
-
-def _only(what: str, text: str, ids: Iterable[str]) -> str:
+def only(what: str, text: str, ids: Iterable[str]) -> str:
+    """The one of these ids that `text` is, begins or ends. Raises `KataError` usage, naming the nearest."""
     known = list(ids)
     if text in known:
         return text

@@ -1,4 +1,4 @@
-"""Who works on a run: a locked file in its directory, which the kernel frees when its process dies."""
+"""Who works on a run or session: a locked file beside it, which the kernel frees when its process dies."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from kata_cli.store.atomic import refused
 from kata_cli.store.reading import read_file
 
 
-class _Owner(msgspec.Struct):
+class Owner(msgspec.Struct, frozen=True):
+    """A process, and the host it runs on."""
+
     pid: int
     host: str
 
 
 class Owned(KataError):
-    """Another process works on the run."""
+    """Another process works on the run or session."""
 
 
 class OwnerLock:
@@ -33,7 +35,11 @@ class OwnerLock:
     @classmethod
     def acquire(cls, directory: Path) -> OwnerLock:
         """Lock a run directory for this process, at once. Raises `Owned`, or `KataError` io."""
-        path = directory / "owner"
+        return cls.take(owner_file(directory), "run", directory.name)
+
+    @classmethod
+    def take(cls, path: Path, what: str, name: str) -> OwnerLock:
+        """Lock the run or session whose owner file is at `path`. Raises `Owned`, or `KataError` io."""
         try:
             fd = _locked(path)
             while not _is_same_file(fd, path):  # its last owner removed it between our open and our lock
@@ -41,18 +47,38 @@ class OwnerLock:
                 fd = _locked(path)
             _write_owner(fd)
         except BlockingIOError:
-            raise _owned(path) from None
+            raise in_use(path, what, name) from None
         except OSError as error:
             raise refused("lock", path, error) from error
         return cls(path, fd)
 
     def release(self) -> None:
-        """Give the run free; twice is harmless."""
+        """Give it free; twice is harmless."""
         fd, self._fd = self._fd, None
         if fd is not None:
             with suppress(OSError):  # a file that stays behind unlocked says nothing
                 self._path.unlink()
             os.close(fd)
+
+
+def owner_file(directory: Path) -> Path:
+    """The owner file of a run directory."""
+    return directory / "owner"
+
+
+def owner_of(path: Path) -> Owner | None:
+    """The process that holds an owner file locked now; None when nobody does, or it does not tell."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read_owner(path)
+    finally:
+        os.close(fd)
+    return None
 
 
 def _locked(path: Path) -> int:
@@ -73,14 +99,21 @@ def _is_same_file(fd: int, path: Path) -> bool:
 
 
 def _write_owner(fd: int) -> None:
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, msgspec.json.encode(_Owner(os.getpid(), os.uname().nodename)), 0)
+    """Say who holds the lock, as far as there is room: on a full disk runs must still be deleted."""
+    with suppress(OSError):
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, msgspec.json.encode(Owner(os.getpid(), os.uname().nodename)), 0)
 
 
-def _owned(path: Path) -> Owned:
+def in_use(path: Path, what: str, name: str) -> Owned:
+    """The error about a run or session that another process works on, which its owner file tells."""
+    owner = _read_owner(path)
+    who = f"process {owner.pid} on {owner.host}" if owner else "another process"
+    return Owned("io", f"the {what} {name} is in use by {who}", f"wait for it, or: kata sessions stop {name}")
+
+
+def _read_owner(path: Path) -> Owner | None:
     try:
-        owner = msgspec.json.decode(read_file(path), type=_Owner)
-        who = f"process {owner.pid} on {owner.host}"
+        return msgspec.json.decode(read_file(path), type=Owner)
     except (KataError, msgspec.MsgspecError):
-        who = "another process"
-    return Owned("io", f"the run {path.parent.name} is in use by {who}", "wait for it, or stop that process")
+        return None

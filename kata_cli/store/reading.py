@@ -24,6 +24,19 @@ def read_file(path: Path) -> bytes:
         return file.read()
 
 
+def read_beginning(path: Path | str, max_bytes: int) -> bytes:
+    """The first bytes of a file, for whoever reads many. Raises `KataError` io naming it."""
+    try:
+        fd = os.open(path, _FLAGS)
+        try:
+            _check(path, os.fstat(fd))
+            return os.read(fd, max_bytes)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise refused("read", Path(path), error) from error
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
     """A file open for reading. Raises `KataError` io: missing, unreadable, no regular file, over 1 GiB."""
@@ -39,10 +52,10 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise refused("read", path, error) from error
 
 
-def _check(path: Path, info: os.stat_result) -> None:
+def _check(path: Path | str, info: os.stat_result) -> None:
     if not stat.S_ISREG(info.st_mode):
         raise KataError(
-            "io", f"cannot read {path}: not a regular file", f"ls -la {shlex.quote(str(path.parent))}"
+            "io", f"cannot read {path}: not a regular file", f"ls -la {shlex.quote(os.path.dirname(path))}"
         )
     if info.st_size > MAX_BYTES:
         raise KataError("io", f"cannot read {path}: it has more than {MAX_BYTES:,} bytes")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 from kata_cli.core.errors import KataError
 from kata_cli.store.atomic import FileSystem, refused, remove_tree, temporary
 from kata_cli.store.journal import read_start
+from kata_cli.store.locking import locked
 from kata_cli.store.owner import Owned, OwnerLock
 
 
@@ -20,28 +19,12 @@ def replacing(path: Path) -> Iterator[None]:
 
     Raises `KataError` io when another process works on the run.
     """
-    fd = _locked(path.parent)
-    try:
-        yield
-    except Owned:
-        hint = "run one after the other, or give each its own --home"
-        raise KataError("io", f"another kata is writing the run {path.name}", hint) from None
-    finally:
-        os.close(fd)
-
-
-def _locked(directory: Path) -> int:
-    """Wait for the lock of a directory, which the kernel frees when the descriptor is closed."""
-    try:
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with locked(path.parent):
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-        except OSError:
-            os.close(fd)
-            raise
-    except OSError as error:
-        raise refused("lock", directory, error) from error
-    return fd
+            yield
+        except Owned:
+            hint = "run one after the other, or give each its own --home"
+            raise KataError("io", f"another kata is writing the run {path.name}", hint) from None
 
 
 def discard_mock(path: Path, fs: FileSystem) -> None:

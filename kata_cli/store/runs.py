@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kata_cli.core.errors import KataError
-from kata_cli.core.events import RunStarted
 from kata_cli.core.records import RunRecord
 from kata_cli.store import names
 from kata_cli.store.atomic import FileSystem, make_dirs, refused, remove_tree, sweep, sync_directory
-from kata_cli.store.journal import Journal, read_start
+from kata_cli.store.journal import Journal
 from kata_cli.store.owner import OwnerLock
 from kata_cli.store.recovery import recovered
 from kata_cli.store.replacing import discard_mock, replacing
 from kata_cli.store.views import read_ended
-
-_Opener = Callable[[Path, FileSystem], Journal]
 
 
 class RunDir:
@@ -41,6 +37,7 @@ class RunStore:
     def __init__(self, state_dir: Path, fs: FileSystem = os) -> None:
         self.directory = state_dir / "runs"
         self._fs = fs
+        self._is_swept = False
 
     def create(self, run_id: str, *, replaces_finished: bool = False) -> RunDir:
         """A new run with an empty journal. Raises `KataError` io when the id is taken.
@@ -48,8 +45,7 @@ class RunStore:
         With `replaces_finished`, a mock run of that id that nobody works on makes room.
         """
         _check_id(run_id)
-        make_dirs(self.directory, fs=self._fs)
-        sweep(self.directory)
+        self._prepare()
         path = self.directory / run_id
         if not replaces_finished:
             return self._make(path)
@@ -57,12 +53,6 @@ class RunStore:
             if path.exists():
                 discard_mock(self._existing(run_id), self._fs)
             return self._make(path)
-
-    def reopen(self, run_id: str) -> RunDir:
-        """A run to be continued. Raises `KataError` io, naming the process that works on it."""
-        path = self._existing(run_id)
-        sweep(path)
-        return self._own(path, Journal.open)
 
     def ids(self) -> list[str]:
         """The ids of all runs, newest first."""
@@ -74,29 +64,21 @@ class RunStore:
             raise refused("list", self.directory, error) from error
         return sorted(filter(names.RUN_ID.fullmatch, found), reverse=True)
 
-    def resolve(self, text: str, *, project: str | None) -> str:
-        """The id of the run that `text` names: `last` (of a project), an id, a part of one, a session.
-
-        Raises `KataError` usage.
-        """
-        names.check(text)
-        return names.find_run(text, self.ids(), project, self._started)
+    def has(self, run_id: str) -> bool:
+        """Whether there is a run of this id; it may be unreadable."""
+        return names.RUN_ID.fullmatch(run_id) is not None and os.path.lexists(self.directory / run_id)
 
     def load(self, run_id: str) -> RunRecord:
         """A run as it stands; one whose process is gone is recorded as interrupted. Raises `KataError` io."""
         path = self._existing(run_id)
         return read_ended(path) or recovered(path, self._fs)
 
-    def each(self) -> Iterator[RunRecord | KataError]:
-        """All runs newest first, each read when it is asked for; a run that cannot be read is its error."""
-        for run_id in self.ids():
-            yield self._loaded(run_id)
-
-    def _loaded(self, run_id: str) -> RunRecord | KataError:
-        try:
-            return self.load(run_id)
-        except KataError as error:
-            return error
+    def _prepare(self) -> None:
+        """Make the directory and sweep it, once: with many runs in it a look at each takes its time."""
+        if not self._is_swept:
+            make_dirs(self.directory, fs=self._fs)
+            sweep(self.directory)
+            self._is_swept = True
 
     def _existing(self, run_id: str) -> Path:
         _check_id(run_id)
@@ -122,7 +104,7 @@ class RunStore:
         """Own a directory just made; if that fails it is removed again."""
         try:
             sync_directory(self.directory, self._fs)
-            return self._own(path, Journal.create)
+            return self._own(path)
         except OSError as error:
             remove_tree(path)
             raise refused("create the run", path, error) from error
@@ -130,16 +112,13 @@ class RunStore:
             remove_tree(path)
             raise
 
-    def _own(self, path: Path, opened: _Opener) -> RunDir:
+    def _own(self, path: Path) -> RunDir:
         lock = OwnerLock.acquire(path)
         try:
-            return RunDir(path, opened(path / "events.jsonl", self._fs), lock)
+            return RunDir(path, Journal.create(path / "events.jsonl", self._fs), lock)
         except BaseException:
             lock.release()
             raise
-
-    def _started(self, run_id: str) -> RunStarted | None:
-        return read_start(self.directory / run_id / "events.jsonl")
 
 
 def _check_id(run_id: str) -> None:

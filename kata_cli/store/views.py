@@ -13,6 +13,7 @@ import msgspec
 from kata_cli.core.errors import KataError
 from kata_cli.core.events import DraftCreated, Recorded, TaskFinished
 from kata_cli.core.records import RunRecord
+from kata_cli.core.text import neutral
 from kata_cli.store.atomic import FileSystem, make_dirs, write_file
 from kata_cli.store.exchanges import exchanges
 from kata_cli.store.reading import read_file
@@ -65,21 +66,49 @@ def read_ended(directory: Path) -> RunRecord | None:
     return record if is_ours and record.status in TERMINAL else None
 
 
+def is_viewed(directory: Path, record: RunRecord) -> bool:
+    """Whether the draft and the answers of a run are there; a crash or a loss of power may take them."""
+    files = [
+        f"tasks/{task.id}.md"
+        for task in record.tasks
+        if task.status == "completed" and _is_file_name(task.id)
+    ]
+    if record.result is not None and record.result.kind == "spec":
+        files.append("spec.md")
+    return all(_has_bytes(directory / name) for name in files)
+
+
+def _has_bytes(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _is_file_name(task: str) -> bool:
+    return _TASK_ID.fullmatch(task) is not None
+
+
 def _drafted(events: list[Recorded], render: Render) -> dict[str, bytes]:
     drafts = [entry.event.document for entry in events if isinstance(entry.event, DraftCreated)]
     return render(drafts[-1]) if drafts else {}
 
 
 def _write_answers(directory: Path, events: list[Recorded], fs: FileSystem) -> None:
-    """One file per answer. An id that is no plain file name (a model may have made it up) gets none."""
+    """One file per answer, safe to show: the journal alone has it raw.
+
+    An id that is no plain file name (a model may have made it up) gets none.
+    There may be a thousand, and the journal has them all: what a loss of power takes is written again when
+    somebody looks (`is_viewed`).
+    """
     ended = [entry.event for entry in events if isinstance(entry.event, TaskFinished)]
     answers = {
         event.task: event.output
         for event in ended
-        if event.status == "completed" and _TASK_ID.fullmatch(event.task)
+        if event.status == "completed" and _is_file_name(event.task)
     }
     if answers:
         make_dirs(directory, fs=fs)
     for task, answer in answers.items():
-        text = answer if answer.endswith("\n") else answer + "\n"
-        write_file(directory / f"{task}.md", text.encode(), fs=fs)
+        text = neutral(answer if answer.endswith("\n") else answer + "\n")
+        write_file(directory / f"{task}.md", text.encode(), is_durable=False, fs=fs)

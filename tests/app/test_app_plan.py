@@ -8,7 +8,9 @@ import pytest
 
 from kata_cli.app.options import RunOptions
 from kata_cli.app.plan import choose_models, context_query, make_plan, new_run_id
-from kata_cli.app.prepare import Prepared, open_service, prepare, resolved_settings
+from kata_cli.app.prepare import Prepared, prepare, resolved_settings
+from kata_cli.app.providers import open_service
+from kata_cli.app.recall import Record
 from kata_cli.core.clock import SystemClock
 from kata_cli.core.errors import KataError
 from kata_cli.core.redact import Redactor
@@ -46,7 +48,7 @@ def prepared(tmp_path: Path, env: dict[str, str] | None = None, **options: objec
     env = {"HOME": str(tmp_path), **(KEYS if env is None else env)}
     flags = {"workflow": str(tmp_path / "council.toml"), **options.pop("flags", {})}  # type: ignore[dict-item]
     given = RunOptions(goal="decide", reads_stdin=False, flags=flags, **options)  # type: ignore[arg-type]
-    return prepare(given, resolved_settings(given, env, tmp_path), env, tmp_path, lambda line: None)
+    return prepare(given, resolved_settings(given, env, tmp_path), Record(), env, tmp_path, lambda line: None)
 
 
 def models_of(run: Prepared, env: dict[str, str] | None = None) -> dict[str, str]:

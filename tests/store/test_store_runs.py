@@ -19,9 +19,10 @@ from made_events import RUN_ID, finished, lines, recorded, started, unfinished
 
 from kata_cli.core.errors import KataError
 from kata_cli.core.events import Event
-from kata_cli.core.records import RunRecord
 from kata_cli.store.atomic import remove_tree
+from kata_cli.store.index import IndexedRuns, open_runs
 from kata_cli.store.journal import read_journal
+from kata_cli.store.owner import OwnerLock
 from kata_cli.store.reading import MAX_BYTES
 from kata_cli.store.runs import RunDir, RunStore
 from kata_cli.store.views import read_ended, write_views
@@ -29,8 +30,8 @@ from kata_cli.store.views import read_ended, write_views
 OWNER = """
 import sys
 from pathlib import Path
-from kata_cli.store.runs import RunStore
-run = RunStore(Path(sys.argv[1])).reopen(sys.argv[2])
+from kata_cli.store.owner import OwnerLock
+lock = OwnerLock.acquire(Path(sys.argv[1], "runs", sys.argv[2]))
 print("owned", flush=True)
 sys.stdin.read()
 """
@@ -157,14 +158,13 @@ def test_t4_f18_a_run_in_use_is_refused_naming_its_owner(tmp_path: Path) -> None
     _make(store, RUN_ID, unfinished())
     with _other_owner(tmp_path, RUN_ID) as other:
         with pytest.raises(KataError, match=f"in use by process {other.pid} ") as caught:
-            store.reopen(RUN_ID)
+            OwnerLock.acquire(store.directory / RUN_ID)
         assert caught.value.failure.exit == 11
         assert store.load(RUN_ID).status == "running"
         other.send_signal(signal.SIGKILL)
         other.wait()
-    run = store.reopen(RUN_ID)
-    run.close()
-    assert _names(run.path) == ["events.jsonl"]
+    OwnerLock.acquire(store.directory / RUN_ID).release()
+    assert _names(store.directory / RUN_ID) == ["events.jsonl"]
 
 
 def test_ru10_a_run_whose_process_is_gone_is_recorded_as_interrupted(tmp_path: Path) -> None:
@@ -241,33 +241,20 @@ def test_te15_a_damaged_journal_is_shown_but_not_touched(tmp_path: Path) -> None
     assert (path / "events.jsonl").read_bytes() == before
 
 
-def test_se01_te11_all_runs_newest_first_and_bad_ones_named(tmp_path: Path) -> None:
-    """Foreign names are ignored, unreadable runs are warned of and left in place."""
+def test_se01_te11_runs_are_listed_newest_first(tmp_path: Path) -> None:
+    """Foreign names are ignored, a run that cannot be read is listed and left in place."""
     store = RunStore(tmp_path)
-    ids = [f"2026112{day}-054412-k3f9q2" for day in range(5)]
+    ids = [f"2026112{day}-054412-k3f9q2" for day in range(3)]
     for run_id in ids:
         _make(store, run_id, finished(), is_viewed=True)
     (store.directory / "notes").mkdir()
     (store.directory / ids[1] / "run.json").write_bytes(b"broken")
     (store.directory / ids[1] / "events.jsonl").write_bytes(b"")
-    (store.directory / ids[3] / "run.json").unlink()
-    found = list(store.each())
-    records = [run for run in found if isinstance(run, RunRecord)]
-    assert [record.run_id for record in records] == [ids[4], ids[3], ids[2], ids[0]]
-    assert isinstance(found[3], KataError)
-    assert ids[1] in str(found[3])
-    assert (store.directory / ids[1]).is_dir()
-
-
-def test_te11_runs_are_read_only_as_far_as_they_are_asked_for(tmp_path: Path) -> None:
-    """A page of ten does not read a thousand: an older interrupted run is not recovered."""
-    store = RunStore(tmp_path)
-    older = _make(store, "20261120-054412-k3f9q2", unfinished())
-    _make(store, RUN_ID, finished(), is_viewed=True)
-    newest = next(store.each())
-    assert isinstance(newest, RunRecord)
-    assert newest.run_id == RUN_ID
-    assert _names(older) == ["events.jsonl"]
+    assert store.ids() == ids[::-1]
+    assert all(map(store.has, ids))
+    assert not store.has("notes")
+    with pytest.raises(KataError, match=ids[1]):
+        store.load(ids[1])
 
 
 def _as_device(path: Path) -> None:
@@ -291,12 +278,12 @@ def test_f16_what_is_no_regular_file_is_never_waited_for(
     assert read_ended(path) is None
     (path / "events.jsonl").unlink()
     replace(path / "events.jsonl")
-    (found,) = store.each()
-    assert isinstance(found, KataError)
-    assert str(found).startswith(f"cannot read {path}/events.jsonl: ")
-    assert found.failure.exit == 11
-    with pytest.raises(KataError, match="no run of this project"):
-        store.resolve("last", project="/p")
+    with pytest.raises(KataError) as caught:
+        store.load(RUN_ID)
+    assert str(caught.value).startswith(f"cannot read {path}/events.jsonl: ")
+    assert caught.value.failure.exit == 11
+    with pytest.raises(KataError, match="no run yet"):
+        open_runs(tmp_path).resolve("last", project="/p")
 
 
 def test_f17_a_symlinked_run_directory_is_refused(tmp_path: Path) -> None:
@@ -305,24 +292,21 @@ def test_f17_a_symlinked_run_directory_is_refused(tmp_path: Path) -> None:
     path = _make(store, RUN_ID, finished(), is_viewed=True)
     link = store.directory / "20261121-054412-aaaaaa"
     link.symlink_to(path)
-    for call in (store.load, store.reopen):
-        with pytest.raises(KataError, match="symlinks are not followed"):
-            call(link.name)
+    with pytest.raises(KataError, match="symlinks are not followed"):
+        store.load(link.name)
 
 
 def test_an_empty_store_has_no_runs(tmp_path: Path) -> None:
     """Nothing is created by looking."""
     store = RunStore(tmp_path)
-    assert list(store.each()) == []
-    with pytest.raises(KataError, match="there is no run yet"):
-        store.resolve("last", project=None)
+    assert store.ids() == []
     assert _names(tmp_path) == []
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> RunStore:
+def store(tmp_path: Path) -> IndexedRuns:
     """Four runs in two projects and two sessions."""
-    store = RunStore(tmp_path)
+    store = open_runs(tmp_path)
     for run_id, project, session_id in [
         ("20261120-000000-aaaaaa", "/p", "s-one"),
         ("20261121-000000-bbbbbb", "/p", "s-one"),
@@ -348,7 +332,7 @@ def store(tmp_path: Path) -> RunStore:
     ],
 )
 def test_a_run_is_found_by_any_unique_name(
-    store: RunStore, text: str, project: str | None, wanted: str
+    store: IndexedRuns, text: str, project: str | None, wanted: str
 ) -> None:
     """`last`, a whole id, its beginning or end, or a session."""
     assert store.resolve(text, project=project) == wanted
@@ -367,7 +351,7 @@ def test_a_run_is_found_by_any_unique_name(
     ],
 )
 def test_what_names_no_single_run_is_a_usage_error(
-    store: RunStore, text: str, message: str, hint: str
+    store: IndexedRuns, text: str, message: str, hint: str
 ) -> None:
     """The nearest ids are listed."""
     with pytest.raises(KataError) as caught:
@@ -398,7 +382,7 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE)
 def test_f1_se10_hostile_ids_are_refused_before_any_io(tmp_path: Path, text: str) -> None:
     """Traversal, control characters and over-long names are usage errors, and nothing is made."""
-    store = RunStore(tmp_path / "state")
+    store = open_runs(tmp_path / "state")
     with pytest.raises(KataError) as resolving:
         store.resolve(text, project=None)
     with pytest.raises(KataError) as loading:

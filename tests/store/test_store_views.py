@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,15 @@ from kata_cli.core.events import (
     DraftCreated,
     Event,
     Recorded,
+    ResultInfo,
+    RunFinished,
     TaskFinished,
     UsageReported,
 )
 from kata_cli.core.messages import Reply, Request, Usage
 from kata_cli.core.records import RunRecord
 from kata_cli.store.exchanges import exchanges, read_exchanges
-from kata_cli.store.views import fold, read_ended, write_views
+from kata_cli.store.views import fold, is_viewed, read_ended, write_views
 
 LINE_KEYS = ["v", "task", "attempt", "model", "request", "reply", "failure"]
 
@@ -92,6 +95,18 @@ def test_f1_a_task_id_that_is_no_file_name_gets_no_file(tmp_path: Path) -> None:
     ends = [TaskFinished(task=task, status="completed", output="x") for task in ids]
     write_views(run, recorded([started(), *ends]), render)
     assert sorted(_files(tmp_path)) == ["run/exchanges.jsonl", "run/run.json"]
+
+
+def test_f3_an_answer_is_safe_to_show_in_its_file(tmp_path: Path) -> None:
+    """Escape sequences and bells are written out; text without any is the same byte for byte."""
+    clean = "Grüße, 缓存\n\tdone\n"
+    answers = [
+        TaskFinished(task="hostile", status="completed", output="\x1b[31mred\x07"),
+        TaskFinished(task="clean", status="completed", output=clean),
+    ]
+    write_views(tmp_path, recorded([*finished()[:-2], *answers]), render)
+    assert (tmp_path / "tasks/hostile.md").read_bytes() == b"^[[31mred^G\n"
+    assert (tmp_path / "tasks/clean.md").read_bytes() == clean.encode()
 
 
 def test_an_answered_attempt_is_one_line(tmp_path: Path) -> None:
@@ -174,6 +189,29 @@ def test_the_last_draft_is_the_one_rendered(tmp_path: Path) -> None:
     drafts: list[Event] = [DraftCreated(document={"n": 1}), DraftCreated(document={"n": 2})]
     write_views(tmp_path, recorded([started(), *drafts]), render)
     assert (tmp_path / "spec.json").read_bytes() == b'{"n":2}'
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_answers_cost_no_sync_each(tmp_path: Path, count: int) -> None:
+    """The journal has them: only the few other views wait for the disk, a file and its directory each."""
+    ends = [TaskFinished(task=f"t{number}", status="completed", output="x") for number in range(count)]
+    fs = FaultyFs()
+    write_views(tmp_path, recorded([started(), *ends]), render, fs)
+    assert fs.calls.count("fsync") == 2 * len(["exchanges.jsonl", "run.json"])
+    assert len(list((tmp_path / "tasks").iterdir())) == count
+
+
+@pytest.mark.parametrize("name", ["spec.md", "tasks/answer.md"])
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"")])
+def test_lost_views_are_noticed(tmp_path: Path, name: str, harm: Callable[[Path], object]) -> None:
+    """A draft or an answer that is missing or empty is told; an answer without a file has none."""
+    result = ResultInfo(task="answer", kind="spec")
+    odd = TaskFinished(task="../x", status="completed", output="x")
+    end = RunFinished(status="completed", exit_code=0, result=result)
+    record = write_views(tmp_path, recorded([*finished()[:-1], odd, end]), render)
+    assert is_viewed(tmp_path, record)
+    harm(tmp_path / name)
+    assert not is_viewed(tmp_path, record)
 
 
 def test_te12_refused_transitions_become_warnings() -> None:

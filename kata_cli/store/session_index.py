@@ -1,0 +1,58 @@
+"""The sessions of a store, found through the derived index: few or many, it costs the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from kata_cli.store.sessions import SessionStore
+
+if TYPE_CHECKING:
+    import sqlite3
+
+T = TypeVar("T")
+
+
+def open_sessions(state_dir: Path) -> IndexedSessions:
+    """The sessions below a state directory; nothing is read yet."""
+    return IndexedSessions(state_dir)
+
+
+class IndexedSessions(SessionStore):
+    """A `SessionStore` that finds sessions by `index.sqlite`, which each question brings up to date.
+
+    Where that cannot be used the sessions are read one by one. SQLite is imported when something is asked.
+    """
+
+    def _called(self, name: str, project: str | None) -> list[str]:
+        from kata_cli.store import session_rows
+
+        return self._ask(partial(session_rows.called, name=name, project=project))
+
+    def _like(self, part: str) -> list[str]:
+        from kata_cli.store import session_rows
+
+        return self._ask(partial(session_rows.like, part=part))
+
+    def _near(self, text: str, project: str | None) -> list[str]:
+        from kata_cli.store import session_rows
+
+        return self._ask(partial(session_rows.near, text=text, project=project))
+
+    def _last(self, project: str | None) -> str | None:
+        from kata_cli.store import session_rows
+
+        return self._ask(partial(session_rows.last, project=project))
+
+    def _left(self, session_id: str) -> list[str]:
+        from kata_cli.store import session_rows
+
+        return self._ask(partial(session_rows.left, session_id=session_id))
+
+    def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        from kata_cli.store.index_answer import Index
+        from kata_cli.store.session_rows import refresh
+
+        return Index(self.directory, partial(refresh, directory=self.directory)).ask(question)
