@@ -6,21 +6,25 @@ from collections.abc import Mapping
 
 import msgspec
 
+from kata_cli.app.model_default import with_model
+from kata_cli.app.opening import open_providers
 from kata_cli.app.options import RunOptions
 from kata_cli.app.plan import choose_models, context_query, make_plan
-from kata_cli.app.prepare import Prepared, open_service
+from kata_cli.app.prepare import Prepared
 from kata_cli.app.workflows import draw
 from kata_cli.context.gather import gather
+from kata_cli.core import loop
 from kata_cli.core.events import ContextGathered
-from kata_cli.core.messages import Request, estimate_tokens
+from kata_cli.core.messages import ModelRef, Request, Usage, estimate_tokens
 from kata_cli.core.redact import Redactor
 from kata_cli.core.text import neutral
 from kata_cli.engine.delegate import build_request
 from kata_cli.engine.plan import Plan
-from kata_cli.output.figures import count, plural
+from kata_cli.output.figures import count, dollars, plural
 from kata_cli.output.lines import key_phrase
 from kata_cli.output.machine import encode
-from kata_cli.providers.service import Choice
+from kata_cli.providers.choice import Choice
+from kata_cli.providers.service import ProviderService
 from kata_cli.workflows.model import Task
 
 ANSWER_TOKENS = 1_500
@@ -39,7 +43,7 @@ class TaskPreview(msgspec.Struct, kw_only=True):
 
 
 class DryRun(msgspec.Struct, kw_only=True):
-    """What a run would do (`kata.dry-run/v1`). Tokens are estimates; the cost is None: no price is known."""
+    """What a run would do (`kata.dry-run/v1`). Tokens and cost are estimates; an unknown price gives None."""
 
     schema: str = "kata.dry-run/v1"
     runtime_mode: str
@@ -57,18 +61,14 @@ class DryRun(msgspec.Struct, kw_only=True):
 
 def show_dry_run(prepared: Prepared, env: Mapping[str, str], redactor: Redactor) -> str:
     """The dry run in the format that was asked for. Needs no key. Raises `KataError`."""
-    service = open_service(
-        prepared.resolved,
-        env,
-        clock=prepared.clock,
-        redactor=redactor,
-        api_key_file=prepared.options.api_key_file,
-    )
+    prepared = loop.run(with_model(prepared, env, redactor))
+    service = open_providers(prepared, env, redactor)
     main, models = choose_models(prepared, service, needs_key=False)
-    context = gather(context_query(prepared), redactor.text)
+    recorded = prepared.record.run.context if prepared.record.run else None
+    context = recorded or gather(context_query(prepared), redactor.text)
     plan = make_plan(prepared, models, context.text, redactor.text)
     previews = [_preview(task, plan) for task in plan.workflow.tasks]
-    told = _dry_run(prepared, main, context, previews)
+    told = _dry_run(prepared, main, context, previews, _cost_usd(service, models, previews))
     told = msgspec.convert(redactor.value(msgspec.to_builtins(told)), DryRun)
     return encode(told).decode() if _wants_json(prepared.options) else _text(told, plan)
 
@@ -95,7 +95,25 @@ def _preview(task: Task, plan: Plan) -> TaskPreview:
     )
 
 
-def _dry_run(prepared: Prepared, main: Choice, context: ContextGathered, tasks: list[TaskPreview]) -> DryRun:
+def _cost_usd(
+    service: ProviderService, models: dict[str, ModelRef], tasks: list[TaskPreview]
+) -> float | None:
+    """What the requests would cost, None where a price is not known."""
+    costs = [
+        service.priced(models[task.id], Usage(input=task.input_tokens, output=ANSWER_TOKENS)).cost_usd
+        for task in tasks
+    ]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None
+
+
+def _dry_run(
+    prepared: Prepared,
+    main: Choice,
+    context: ContextGathered,
+    tasks: list[TaskPreview],
+    cost_usd: float | None,
+) -> DryRun:
     return DryRun(
         runtime_mode=prepared.resolved.settings.runtime_mode,
         mode_source=prepared.resolved.mode_source,
@@ -107,6 +125,7 @@ def _dry_run(prepared: Prepared, main: Choice, context: ContextGathered, tasks: 
         tasks=tasks,
         input_tokens=sum(task.input_tokens for task in tasks),
         output_tokens=ANSWER_TOKENS * len(tasks),
+        cost_usd=cost_usd,
     )
 
 
@@ -127,6 +146,10 @@ def _text(told: DryRun, plan: Plan) -> str:
         parts.append("")
     parts.append(
         f"estimate: {plural(len(told.tasks), 'request')}, about {count(told.input_tokens)} tokens in and "
-        f"{count(told.output_tokens)} out; nothing was sent"
+        f"{count(told.output_tokens)} out{_about(told.cost_usd)}; nothing was sent"
     )
     return neutral("\n".join(parts)) + "\n"
+
+
+def _about(cost_usd: float | None) -> str:
+    return "" if cost_usd is None else f", about {dollars(cost_usd)}"

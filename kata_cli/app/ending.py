@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from kata_cli.core.errors import Exit, Failure, common_exit
@@ -42,7 +44,12 @@ def _retold(failure: Failure, message: str) -> Failure:
 
 
 def finished(
-    failure: Failure | None, result: ResultInfo | None, *, usage: Usage, duration_s: float
+    failure: Failure | None,
+    result: ResultInfo | None,
+    *,
+    usage: Usage,
+    duration_s: float,
+    warnings: Sequence[str] = (),
 ) -> RunFinished:
     """The last event. A run that made its result but did not please `--strict` is completed all the same."""
     has_result = result is not None and (failure is None or failure.code == "findings")
@@ -54,4 +61,5 @@ def finished(
         result=result if has_result else None,
         usage=usage,
         duration_s=round(duration_s, 6),
+        warnings=list(warnings),
     )

@@ -16,6 +16,7 @@ from kata_cli.core.errors import KataError
 
 STDIN_FD = 0
 MAX_GOAL_BYTES = 1_048_576
+MAX_DRAFT_BYTES = 4_194_304
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,26 +50,18 @@ def read_inputs(options: RunOptions, *, stdin_wait_s: float, say: Callable[[str]
 
 
 def text_file(path: Path, what: str, max_bytes: int) -> str:
-    """A UTF-8 text file of bounded size. Raises `KataError`: io if unreadable, usage if it is no text."""
+    """A UTF-8 text file of bounded size. Raises `KataError` io for what cannot be read as that."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
             is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
             data = file.read(max_bytes + 1) if is_regular or _is_pipe(descriptor) else b""
     except OSError as error:
-        raise KataError("io", f"cannot read {what} {path}: {error.strerror}") from None
+        hint = f"ls -l {shlex.quote(str(path))}"
+        raise KataError("io", f"cannot read {what} {path}: {error.strerror}", hint) from None
     if not is_regular and not data:
-        raise KataError("usage", f"{what} {path} is not a regular file")
-    if len(data) > max_bytes:
-        raise KataError(
-            "usage", f"{what} {path} is longer than {max_bytes} bytes", "shorten it, or name it with -f"
-        )
-    if b"\0" in data:
-        raise KataError("usage", f"{what} {path} is binary: a NUL at byte {data.index(0)}")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise KataError("usage", f"{what} {path} is not UTF-8 at byte {error.start}") from None
+        raise KataError("io", f"{what} {path} is not a regular file", "name a file or a pipe")
+    return stdin.as_text(data, f"{what} {path}", max_bytes)
 
 
 def argument_text(value: str, what: str) -> str:
@@ -97,9 +90,9 @@ def _checked_goal(goal: str, *, is_argument: bool) -> str:
             "usage", "there is no goal", "kata run 'what you want'  (or pipe it, or --goal-file FILE)"
         )
     if len(goal.encode()) > MAX_GOAL_BYTES:
-        raise KataError(
-            "usage", f"the goal is longer than {MAX_GOAL_BYTES} bytes", "put material into files: -f PATH"
-        )
+        code = "usage" if is_argument else "io"
+        told = f"the goal is longer than {MAX_GOAL_BYTES} bytes"
+        raise KataError(code, told, "put material into files: -f PATH")
     if is_argument and _names_file(goal):
         raise KataError(
             "usage",

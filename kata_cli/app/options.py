@@ -21,7 +21,12 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunOptions(Common, frozen=True, kw_only=True):
-    """The command line of `kata run`. `reads_stdin` is None where neither flag was given."""
+    """The command line of `kata run`. `reads_stdin` is None where neither flag was given.
+
+    `continues` and `session` say which session the run joins, `revises` names the draft it revises;
+    `resumes` and `replays` name a recorded run, the latter also a file of exchanges. `batch_id` is that of a
+    line of a batch.
+    """
 
     goal: str | None = None
     goal_file: str | None = None
@@ -36,3 +41,20 @@ class RunOptions(Common, frozen=True, kw_only=True):
     is_quiet: bool = False
     is_verbose: bool = False
     scenario: str | None = None
+    continues: bool = False
+    session: str | None = None
+    revises: str | None = None
+    is_ephemeral: bool = False
+    resumes: str | None = None
+    accepts_changes: bool = False
+    replays: str | None = None
+    batch_id: str = ""
+
+
+class BatchOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The command line of `kata batch`. `run` holds what all lines have in common."""
+
+    file: str
+    run: RunOptions
+    is_ordered: bool = False
+    resumes: str | None = None

@@ -10,7 +10,7 @@ from kata_cli.core.events import ContentDelta, Recorded
 from kata_cli.core.records import RunRecord
 from kata_cli.core.stop import Stop
 from kata_cli.output import lines
-from kata_cli.output.console import Writer
+from kata_cli.output.console import Sink, refusal
 from kata_cli.output.machine import ResultBody, encode, result_document
 from kata_cli.output.screen import Screen
 from kata_cli.workflows.model import Result
@@ -24,7 +24,7 @@ class Outlet:
     def __init__(
         self,
         *,
-        stdout: Writer,
+        stdout: Sink,
         screen: Screen,
         format: str,
         output: OutputFile | None,
@@ -56,7 +56,8 @@ class Outlet:
         """Write the result to `-o`, or to stdout as text, and wait for its reader. Why it failed, if so."""
         try:
             if self.output is not None:
-                self.output.write(body.text)
+                for warning in self.output.write(body.text):
+                    self.screen.say(f"warning: {warning}")
             elif self._format == "text":
                 self.screen.pause()
                 self._stdout.write(self._rest_of(body).encode())
@@ -96,7 +97,4 @@ class Outlet:
         """Wait for a slow reader, though not after a stop."""
         while not self._stdout.flush(0) and not self._stop.is_set:  # noqa: ASYNC110 - a thread drains it
             await asyncio.sleep(POLL_S)
-        if self._stdout.error is None:
-            return None
-        reason = self._stdout.error.strerror
-        return Failure(code="io", message=f"cannot write the result to stdout: {reason}")
+        return None if self._stdout.error is None else refusal(self._stdout.error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from kata_cli.core.errors import KataError
@@ -14,4 +15,15 @@ def working_directory() -> Path:
     except FileNotFoundError:
         raise KataError(
             "io", "the working directory no longer exists", "cd to a directory that does"
+        ) from None
+
+
+def check_recordable(directory: Path) -> None:
+    """Refuse a place for a run that its journal, which is UTF-8, could not name. Raises `KataError` io."""
+    try:
+        str(directory).encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(directory).decode("utf-8", "backslashreplace")
+        raise KataError(
+            "io", f"the name of the working directory is not UTF-8: {shown}", "rename the directory"
         ) from None

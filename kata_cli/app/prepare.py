@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,22 +9,18 @@ import msgspec
 
 from kata_cli.app.inputs import Inputs, argument_text, read_inputs
 from kata_cli.app.options import Common, RunOptions
+from kata_cli.app.past import Past, past_of, read_past
+from kata_cli.app.place import check_recordable
+from kata_cli.app.recall import Recalled, Record
 from kata_cli.app.result import OutputFile
-from kata_cli.config.credentials import CredentialFinder
-from kata_cli.config.endpoints import key_variable
 from kata_cli.config.resolve import Resolved, resolve
 from kata_cli.core.clock import FixedClock, SystemClock
-from kata_cli.core.errors import KataError
-from kata_cli.core.messages import ModelRef
-from kata_cli.core.ports import Clock, Credential, Endpoint, Provider, Timeouts
-from kata_cli.core.redact import Redactor
-from kata_cli.providers import registry
-from kata_cli.providers.mock import MockProvider
+from kata_cli.core.errors import Failure, KataError
+from kata_cli.core.ports import Clock
 from kata_cli.providers.mock.scenario import Scenario, read_scenario
-from kata_cli.providers.service import Policy, ProviderService
 from kata_cli.workflows import catalog, variables
 from kata_cli.workflows.catalog import Found
-from kata_cli.workflows.model import VarValue
+from kata_cli.workflows.model import VarValue, Workflow
 
 Say = Callable[[str], None]
 
@@ -38,11 +33,13 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     found: Found
     vars: dict[str, str]
     inputs: Inputs
+    past: Past
     system: str
     scenario: Scenario
     output: OutputFile | None
     cwd: Path
     epoch_s: int | None
+    record: Record
 
     @property
     def is_fixed(self) -> bool:
@@ -56,102 +53,109 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
 
 def resolved_settings(options: Common, env: Mapping[str, str], cwd: Path) -> Resolved:
     """The effective settings of a command. Raises `KataError`."""
-    return resolve(
-        options.flags,
-        env,
-        cwd,
-        profile=options.profile,
-        is_isolated=options.is_isolated,
-        trusts_project=options.trusts_project,
-    )
+    try:
+        resolved = resolve(
+            options.flags,
+            env,
+            cwd,
+            profile=options.profile,
+            is_isolated=options.is_isolated,
+            trusts_project=options.trusts_project,
+        )
+    except KataError as error:
+        raise _with_way_around(error.failure) from None
+    if resolved.settings.runtime_mode == "pi":
+        from kata_cli.app.pi_models import pi_models_of
+
+        resolved.warnings += pi_models_of(resolved, env).warnings
+    return resolved
 
 
-def prepare(options: RunOptions, resolved: Resolved, env: Mapping[str, str], cwd: Path, say: Say) -> Prepared:
+def _with_way_around(failure: Failure) -> KataError:
+    """The refusal of a config file, which a command can do without, unlike any other file."""
+    if failure.code == "config" and not failure.remediation:
+        way = "mend the file, or go on without it: --isolated"
+        return KataError.of(msgspec.structs.replace(failure, remediation=way))
+    return KataError.of(failure)
+
+
+def prepare(
+    options: RunOptions,
+    resolved: Resolved,
+    record: Record,
+    env: Mapping[str, str],
+    cwd: Path,
+    say: Say,
+) -> Prepared:
     """Judge a command line, cheapest checks first; stdin is read last. Raises `KataError`."""
+    check_recordable(cwd)
     settings = resolved.settings
-    found = catalog.find(settings.workflow, resolved.paths.config / "workflows")
-    bound = variables.bind(found.workflow, _var_texts(options, settings.vars))
-    scenario = _scenario(options, settings.runtime_mode)
-    output = _output(options, resolved)
-    _check_agents(resolved, env)
+    asked = _typed(options, resolved) if record.run is None else _recorded(record.run, resolved)
+    scenario = scenario_of(options, settings.runtime_mode)
+    output = _output(options, resolved, asked.past.file_text)
+    if record.exchanges is None:
+        check_agents(resolved, env)
     _check_context(options, cwd)
-    system = argument_text(options.system, "system prompt") if options.system else ""
-    for warning in resolved.warnings if not options.is_quiet else []:
+    for warning in [*resolved.warnings, *asked.past.warnings] if not options.is_quiet else []:
         say(f"warning: {warning}")
     return Prepared(
         options=options,
         resolved=resolved,
-        found=found,
-        vars=bound,
-        inputs=read_inputs(options, stdin_wait_s=settings.stdin_wait, say=say),
-        system=system,
+        found=asked.found,
+        vars=asked.vars,
+        inputs=asked.inputs or read_inputs(options, stdin_wait_s=settings.stdin_wait, say=say),
+        past=asked.past,
+        system=asked.system,
         scenario=scenario,
         output=output,
         cwd=cwd,
-        epoch_s=_epoch_s(env) if settings.runtime_mode == "mock" else None,
+        epoch_s=fixed_epoch_s(env) if settings.runtime_mode == "mock" else None,
+        record=record,
     )
 
 
-def open_service(
-    resolved: Resolved,
-    env: Mapping[str, str],
-    *,
-    clock: Clock,
-    redactor: Redactor,
-    api_key_file: str | None = None,
-    scenario: Scenario | None = None,
-) -> ProviderService:
-    """The provider service of a command, with the timeouts and fallbacks of its settings.
+class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is to do; without `inputs` they are still to be read."""
 
-    The redactor learns every key that the environment holds, asked for or not, and those that are found.
-    """
+    found: Found
+    vars: dict[str, str]
+    past: Past
+    system: str
+    inputs: Inputs | None = None
+
+
+def _typed(options: RunOptions, resolved: Resolved) -> _Asked:
+    """What the command line asks for."""
     settings = resolved.settings
-    for name, entry in resolved.providers.items():
-        for variable in (key_variable(name), *entry.key_vars):
-            redactor.learn(env.get(variable, ""))
-    timeouts = Timeouts(
-        connect_s=settings.connect_timeout,
-        first_byte_s=settings.first_byte_timeout,
-        idle_s=settings.idle_timeout,
-        request_s=settings.request_timeout,
-    )
-    policy = Policy(
-        mode=settings.runtime_mode,
-        mode_source=resolved.mode_source,
-        timeouts=timeouts,
-        fallbacks=tuple(ModelRef.parse(text) for text in settings.fallback),
-    )
-    key_file = Path(api_key_file) if api_key_file else None
-    finder = CredentialFinder(env, resolved.paths, resolved, key_file)
-    return ProviderService(
-        policy=policy,
-        endpoints=resolved.endpoints,
-        credentials=finder,
-        clock=clock,
-        on_secret=redactor.learn,
-        connect=_connector(resolved, env, finder, redactor, scenario),
-        # Retries of a run on fixed time must take the same time in every run.
-        jitter=random.random if isinstance(clock, SystemClock) else lambda: 0.0,
+    found = catalog.find(settings.workflow, resolved.paths.config / "workflows")
+    return _Asked(
+        found=found,
+        vars=variables.bind(found.workflow, _var_texts(options, settings.vars)),
+        past=read_past(options, resolved, found.workflow),
+        system=argument_text(options.system, "system prompt") if options.system else "",
     )
 
 
-def _connector(
-    resolved: Resolved,
-    env: Mapping[str, str],
-    finder: CredentialFinder,
-    redactor: Redactor,
-    scenario: Scenario | None,
-) -> Callable[[Endpoint, Credential, Timeouts], Provider]:
-    def connect(endpoint: Endpoint, credential: Credential, timeouts: Timeouts) -> Provider:
-        if endpoint.kind == "mock":
-            return MockProvider(endpoint, credential, timeouts, scenario)
-        if endpoint.kind == "pi":
-            from kata_cli.app.agents import pi_provider
+def _recorded(run: Recalled, resolved: Resolved) -> _Asked:
+    """What a recorded run was asked for."""
+    started = run.started
+    return _Asked(
+        found=Found(_workflow(run), started.workflow_source, f"run {run.run_id}"),
+        vars=started.vars,
+        past=past_of(started, resolved, run.warnings),
+        system=started.system,
+        inputs=Inputs(goal=started.goal, stdin_bytes=started.stdin_bytes),
+    )
 
-            return pi_provider(resolved, env, finder, redactor, timeouts)
-        return registry.connect(endpoint, credential, timeouts)
 
-    return connect
+def _workflow(run: Recalled) -> Workflow:
+    """The workflow as it was read then; other versions keep it in another form, the first kept none."""
+    try:
+        return msgspec.convert(run.started.definition, Workflow)
+    except msgspec.ValidationError:
+        version = run.started.kata_version or "an unknown version"
+        told = f"the run {run.run_id} was recorded by kata {version}, whose workflows this one cannot read"
+        raise KataError("io", told, 'start a new run: kata run "what you want"') from None
 
 
 def _var_texts(options: RunOptions, given: Mapping[str, object]) -> dict[str, VarValue]:
@@ -167,7 +171,8 @@ def _var_texts(options: RunOptions, given: Mapping[str, object]) -> dict[str, Va
     return texts
 
 
-def _scenario(options: RunOptions, mode: str) -> Scenario:
+def scenario_of(options: RunOptions, mode: str) -> Scenario:
+    """What the mock provider is to do. Raises `KataError`."""
     if options.scenario is None:
         return Scenario()
     if mode != "mock":
@@ -175,7 +180,7 @@ def _scenario(options: RunOptions, mode: str) -> Scenario:
     return read_scenario(Path(options.scenario))
 
 
-def _check_agents(resolved: Resolved, env: Mapping[str, str]) -> None:
+def check_agents(resolved: Resolved, env: Mapping[str, str]) -> None:
     """A CI job holds secrets, and an agent reads what it likes: it takes a word of its own to let one in."""
     if resolved.settings.runtime_mode == "pi" and in_ci(env) and not resolved.settings.allow_agent:
         raise KataError("usage", "mode pi runs agents, and this is a CI job", "--allow-agent to let them in")
@@ -188,17 +193,22 @@ def _check_context(options: RunOptions, cwd: Path) -> None:
         raise KataError("io", f"--context: {options.context_dir} is no directory", "name a directory to read")
 
 
-def _output(options: RunOptions, resolved: Resolved) -> OutputFile | None:
-    if options.output is None or options.output == "-":
+def _output(options: RunOptions, resolved: Resolved, revised: str | None) -> OutputFile | None:
+    """Where the result goes: `-o`, else back into the draft that is revised, else nowhere but stdout."""
+    name = options.output if options.output is not None else options.revises
+    if name is None or name == "-":
         return None
-    if not options.output:
+    if not name:
         raise KataError("usage", "-o: the name of the file is empty", "-o spec.md")
-    output = OutputFile(Path(options.output), resolved.paths.state / "outputs")
+    is_revised = options.revises is not None and Path(name).resolve() == Path(options.revises).resolve()
+    # A draft that is reached by a link is revised where it is; what is named by `-o` alone replaces a link.
+    path = Path(name).resolve() if is_revised and Path(name).is_symlink() else Path(name)
+    output = OutputFile(path, resolved.paths.state / "outputs", must_hold=revised if is_revised else None)
     output.check(is_forced=options.is_forced)
     return output
 
 
-def _epoch_s(env: Mapping[str, str]) -> int | None:
+def fixed_epoch_s(env: Mapping[str, str]) -> int | None:
     """The fixed time of reproducible builds (reproducible-builds.org, SOURCE_DATE_EPOCH)."""
     text = env.get("SOURCE_DATE_EPOCH", "").strip()
     if not text:

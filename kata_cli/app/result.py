@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from kata_cli.app.inputs import MAX_DRAFT_BYTES, text_file
 from kata_cli.core.errors import KataError
 from kata_cli.core.events import DraftCreated, Recorded, TaskFinished
 from kata_cli.core.text import NeutralStream, neutral
@@ -62,10 +65,12 @@ class OutputFile:
     """The file of `-o`: checked before the first request, written whole or not at all.
 
     `ledger` holds, per path, a hash of what kata wrote there, so that a draft edited by hand is not lost.
+    `must_hold` is the text of a draft that is revised: it may be replaced as long as it reads like that.
     """
 
-    def __init__(self, path: Path, ledger: Path) -> None:
+    def __init__(self, path: Path, ledger: Path, must_hold: str | None = None) -> None:
         self.path = path
+        self._must_hold = must_hold
         self._entry = ledger / hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()[:32]
 
     def check(self, *, is_forced: bool) -> None:
@@ -75,29 +80,57 @@ class OutputFile:
         """
         folder = self.path.parent
         if self.path.is_dir():
-            raise KataError("io", f"cannot write {self.path}: it is a directory", "name a file after -o")
+            raise KataError("io", f"cannot write {self.path}: it is a directory", "name a file")
         if not folder.is_dir():
             raise KataError(
                 "io", f"cannot write {self.path}: there is no directory {folder}", f"mkdir -p {folder}"
             )
         if not os.access(folder, os.W_OK | os.X_OK):
             raise KataError("io", f"cannot write {self.path}: no permission in {folder}", f"ls -ld {folder}")
-        if not is_forced and self._holds_foreign_text():
+        if self._must_hold is None and not is_forced and self._holds_foreign_text():
             raise KataError(
                 "usage",
                 f"{self.path} holds text that kata did not write there, or that was edited since",
-                "--force to replace it, or name another file after -o",
+                "--force to replace it, or name another file",
             )
 
-    def write(self, text: str) -> None:
-        """Replace the file. Raises `KataError` io, the old content is then intact."""
-        data = text.encode()
+    def write(self, content: str | bytes) -> list[str]:
+        """Replace the file; what a person should hear of it. Raises `KataError` io: the old content stays."""
+        data = content.encode() if isinstance(content, str) else content
+        self._check_unchanged()
         if self._is_special():
             self._pour(data)
+            return []
+        write_file(self.path, data, mode=self._mode())
+        return self._note(data)
+
+    def _note(self, data: bytes) -> list[str]:
+        """Enter the file in the ledger; without room for that it counts as edited by hand."""
+        try:
+            make_dirs(self._entry.parent)
+            write_file(self._entry, hashlib.sha256(data).hexdigest().encode())
+        except KataError as error:
+            return [f"{self.path} is written, but the next time it needs --force: {error}"]
+        return []
+
+    def _mode(self) -> int:
+        """A file keeps what its owner allowed others."""
+        try:
+            return stat.S_IMODE(self.path.stat().st_mode)
+        except OSError:
+            return 0o644
+
+    def _check_unchanged(self) -> None:
+        if self._must_hold is None:
             return
-        write_file(self.path, data, mode=0o644)
-        make_dirs(self._entry.parent)
-        write_file(self._entry, hashlib.sha256(data).hexdigest().encode())
+        with suppress(KataError):
+            if text_file(self.path, "draft", MAX_DRAFT_BYTES) == self._must_hold:
+                return
+        raise KataError(
+            "io",
+            f"{self.path} was changed while kata revised it, and is left as it is",
+            f"the new revision is in the run: kata sessions show last; then --revise {self.path} again",
+        )
 
     def _is_special(self) -> bool:
         """A device or pipe is written to; replacing it by a file would be a disaster (`-o /dev/null`)."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import traceback
 from collections.abc import Mapping
 from contextlib import aclosing
 from functools import partial
 
+from kata_cli.app.model_default import with_model
 from kata_cli.app.opening import OpenRun, Streams, open_run, started
 from kata_cli.app.plan import context_query, make_plan
 from kata_cli.app.prepare import Prepared
@@ -26,26 +28,35 @@ async def execute(
     prepared: Prepared, env: Mapping[str, str], streams: Streams, redactor: Redactor
 ) -> Failure | None:
     """Do one orchestration run. Why it failed, if so; everything about it is on disk either way."""
+    prepared = await with_model(prepared, env, redactor)
     run = open_run(prepared, env, streams, redactor)
-    signals = SignalStop(run.runtime.stop, run.runtime.finish_now)
+    way_on = _way_on(run)
+    signals = SignalStop(run.runtime.stop, run.runtime.finish_now, way_on)
     signals.install()
     ticker = asyncio.create_task(run.runtime.tick())
-    deadline = _set_deadline(prepared, run.runtime.stop)
-    refusal = None
+    deadline = _set_deadline(prepared, run.runtime.stop, way_on)
     try:
-        await _orchestrate(run)
-    except KataError as error:
-        refusal = error.failure
-    except Exception as error:
-        refusal = _note_bug(run, error)
+        refusal = await attempted(run)
     finally:
         ticker.cancel()
         if deadline is not None:
             deadline.cancel()
         await run.service.aclose()
-    failure = await run.runtime.finish(refusal)
+    failure = await run.runtime.finish(refusal, run.service.warnings)
+    run.close()
     signals.disarm()
     return failure
+
+
+async def attempted(run: OpenRun) -> Failure | None:
+    """Do the work of a run, up to its end, which is still to be recorded. What broke it off, if anything."""
+    try:
+        await _orchestrate(run)
+    except KataError as error:
+        return error.failure
+    except Exception as error:
+        return _note_bug(run, error)
+    return None
 
 
 async def _orchestrate(run: OpenRun) -> None:
@@ -56,13 +67,20 @@ async def _orchestrate(run: OpenRun) -> None:
         return
     await runtime.handle([context])
     plan = make_plan(run.prepared, run.models, context.text, run.redactor.text)
-    async with aclosing(engine.run(plan, run.service, {}, stop=runtime.stop)) as batches:
+    finished = run.prepared.record.run.finished if run.prepared.record.run else {}
+    async with aclosing(engine.run(plan, run.service, finished, stop=runtime.stop)) as batches:
         async for batch in batches:
             await runtime.handle(batch)
 
 
 async def _gathered(run: OpenRun) -> ContextGathered | None:
-    """The context, or None when a stop came first; a search that is under way is left to its thread."""
+    """The context, or None when a stop came first; a search that is under way is left to its thread.
+
+    A run that goes on from a record shows the models what they were shown then.
+    """
+    recorded = run.prepared.record.run
+    if recorded is not None and recorded.context is not None:
+        return recorded.context
     search = partial(gather, context_query(run.prepared), run.redactor.text)
     work = asyncio.ensure_future(run.runtime.in_thread(search))
     stopped = asyncio.ensure_future(run.runtime.stop.wait())
@@ -74,11 +92,23 @@ async def _gathered(run: OpenRun) -> ContextGathered | None:
     return None
 
 
-def _set_deadline(prepared: Prepared, stop: Stop) -> asyncio.TimerHandle | None:
+def _way_on(run: OpenRun) -> str:
+    """The command that goes on with the run after a stop; of an ephemeral one nothing is left."""
+    options = run.prepared.options
+    if options.is_ephemeral:
+        return ""
+    if options.replays is not None:
+        return f"kata run --replay {shlex.quote(options.replays)}"
+    return f"kata run --resume {run.directory.name}"
+
+
+def _set_deadline(prepared: Prepared, stop: Stop, way_on: str) -> asyncio.TimerHandle | None:
     limit_s = prepared.resolved.settings.timeout
     if limit_s is None:
         return None
-    failure = Failure(code="deadline", message=f"the run took longer than --timeout {limit_s:g} s")
+    told = f"the run took longer than --timeout {limit_s:g} s"
+    longer = f"{way_on} --timeout {2 * limit_s:g}" if way_on else ""
+    failure = Failure(code="deadline", message=told, remediation=longer)
     return asyncio.get_running_loop().call_later(limit_s, stop.request, failure)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -26,14 +26,15 @@ from kata_cli.workflows.model import Result
 T = TypeVar("T")
 
 TICK_S = 0.125
-POOL_THREADS = 2  # a search that is left behind must not hold up the journal
 
 
 class Runtime:
     """One run in progress. Whatever is shown is recorded first.
 
-    `is_inline` keeps all work on the loop's own thread, for runs on virtual time. `write_views` writes what
-    is derived from the journal; `headline` says in few words what the result is.
+    Blocking work is done in `pool`; `is_inline` keeps it on the loop's own thread, for runs on virtual time.
+    `write_evidence` writes
+    what is derived from the journal; `headline` says in few words what the result is. Without `is_kept` the
+    run's directory goes with the run, so no path into it is told.
     """
 
     def __init__(
@@ -45,24 +46,26 @@ class Runtime:
         stop: Stop,
         clock: Clock,
         result: Result,
+        pool: ThreadPoolExecutor,
         is_strict: bool,
         is_inline: bool,
-        write_views: Callable[[], object],
+        is_kept: bool,
+        write_evidence: Callable[[], object],
         headline: Callable[[ResultBody], str],
     ) -> None:
         self.recorder = recorder
         self.stop = stop
         self.is_inline = is_inline
+        self._is_kept = is_kept
         self._outlet = outlet
         self._run_dir = run_dir
         self._clock = clock
         self._result = result
         self._is_strict = is_strict
-        self._write_views = write_views
+        self._write_evidence = write_evidence
         self._headline = headline
         self._started_s = clock.monotonic()
-        # Not the loop's own pool: that is waited for at the end, also when a search hangs after a stop.
-        self._pool = ThreadPoolExecutor(POOL_THREADS)
+        self._pool = pool
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Blocking work, off the loop; on virtual time it is done at once."""
@@ -88,8 +91,11 @@ class Runtime:
             self._outlet.screen.tick(self.recorder.record, self._clock.monotonic())
             await asyncio.sleep(TICK_S)
 
-    async def finish(self, bug: Failure | None = None) -> Failure | None:
-        """Bring the result out, record the end, write the views, say the last words. Why it failed, if so."""
+    async def finish(self, bug: Failure | None = None, warnings: Sequence[str] = ()) -> Failure | None:
+        """Bring the result out, record the end, write the views, say the last words. Why it failed, if so.
+
+        `warnings` is what was odd about the run on the whole, whether it failed or not.
+        """
         failure = self.stop.failure or bug or failure_of_tasks(self.recorder.stored, self._result.task)
         body = None if failure else body_of(self._result, self.recorder.stored)
         info = None
@@ -97,10 +103,10 @@ class Runtime:
             info = self._info(body)
             body = msgspec.structs.replace(body, path=info.path or None)
             failure = await self._outlet.bring_out(body) or self._strictness() or self.stop.failure
-        await self.handle([self._finished(failure, info)])
-        await self.in_thread(self._save_views)
+        await self.handle([self._finished(failure, info, warnings)])
+        await self.in_thread(self._save_evidence)
         refused = await self._outlet.close(body, self.recorder.record, self._headline(body) if body else "")
-        self._run_dir.close()
+        await self.in_thread(self._run_dir.close)
         return failure or (self.stop.failure if self.recorder.is_broken else None) or refused
 
     def say(self, text: str) -> None:
@@ -114,13 +120,20 @@ class Runtime:
             self.recorder.take([self._finished(failure, None)])
         self._outlet.close_now(self.recorder.last_batch)
 
-    def _finished(self, failure: Failure | None, info: ResultInfo | None) -> Event:
-        duration_s = self._clock.monotonic() - self._started_s
-        return finished(failure, info, usage=self.recorder.record.usage, duration_s=duration_s)
+    def _finished(
+        self, failure: Failure | None, info: ResultInfo | None, warnings: Sequence[str] = ()
+    ) -> Event:
+        return finished(
+            failure,
+            info,
+            usage=self.recorder.record.usage,
+            duration_s=self._clock.monotonic() - self._started_s,
+            warnings=warnings,
+        )
 
     def _info(self, body: ResultBody) -> ResultInfo:
         output = self._outlet.output
-        own = str(self._run_dir.path / "spec.md") if body.kind == "spec" else ""
+        own = str(self._run_dir.path / "spec.md") if body.kind == "spec" and self._is_kept else ""
         return ResultInfo(kind=body.kind, task=self._result.task, path=str(output.path) if output else own)
 
     def _strictness(self) -> Failure | None:
@@ -130,9 +143,9 @@ class Runtime:
         rules = ", ".join(dict.fromkeys(finding.rule for finding in found))
         return Failure(code="findings", message=f"{len(found)} findings under --strict: {rules}")
 
-    def _save_views(self) -> None:
+    def _save_evidence(self) -> None:
         """The journal holds everything already, so a view that cannot be written is only a warning."""
         try:
-            self._write_views()
+            self._write_evidence()
         except KataError as error:
             self._outlet.screen.say(f"warning: {error.failure.message}")

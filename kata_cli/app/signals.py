@@ -19,12 +19,15 @@ GRACE_S = 2.5
 class SignalStop:
     """Turns the first signal into a stop; `emergency` is called from a thread if the end takes too long.
 
+    `way_on` says how what is stopped is gone on with, empty where it cannot be.
+
     The handler resets all three signals before anything else: a loop that is stuck then still dies of the
     next one, and no task is ever cancelled twice. An inherited SIG_IGN (a background job) is left alone.
     """
 
-    def __init__(self, stop: Stop, emergency: Callable[[Failure], None]) -> None:
+    def __init__(self, stop: Stop, emergency: Callable[[Failure], None], way_on: str) -> None:
         self._stop = stop
+        self._way_on = way_on
         self._emergency = emergency
         self._loop = asyncio.get_running_loop()
         self._installed: list[signal.Signals] = []
@@ -49,7 +52,12 @@ class SignalStop:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._reset()
         name = signal.Signals(number).name
-        failure = Failure(code="interrupted", message=f"stopped by {name}", exit_code=128 + number)
+        failure = Failure(
+            code="interrupted",
+            message=f"stopped by {name}",
+            remediation=self._way_on,
+            exit_code=128 + number,
+        )
         self._watchdog = threading.Timer(GRACE_S, self._end, (failure,))
         self._watchdog.daemon = True
         self._watchdog.start()

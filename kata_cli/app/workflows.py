@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
+
 from kata_cli.config.paths import find_paths
 from kata_cli.core.errors import KataError
 from kata_cli.core.text import neutral, one_line
@@ -14,12 +16,44 @@ from kata_cli.workflows.model import Workflow, levels
 MAX_INDENT = 20  # a chain of thousands would be megabytes of blanks
 
 
-def list_workflows() -> list[dict[str, str]]:
+class WorkflowRow(msgspec.Struct, kw_only=True):
+    """One line of `kata workflows list`; `source` is `built-in` or a path."""
+
+    name: str
+    description: str
+    source: str
+
+
+class WorkflowList(msgspec.Struct, kw_only=True):
+    """The workflows that a bare name reaches (`kata.workflows/v1`)."""
+
+    schema: str = "kata.workflows/v1"
+    workflows: list[WorkflowRow]
+
+
+class WorkflowCheck(msgspec.Struct, kw_only=True):
+    """A workflow without a mistake (`kata.workflow-check/v1`); `tasks` is their number."""
+
+    schema: str = "kata.workflow-check/v1"
+    name: str
+    tasks: int
+    is_valid: bool = True
+
+
+def list_workflows() -> WorkflowList:
     """Every workflow that a bare name reaches. A broken file of the user's own is listed with its mistake."""
-    return [
-        {"name": name, "description": _description(name), "source": source}
-        for name, source in catalog.names(_own_folder()).items()
-    ]
+    return WorkflowList(
+        workflows=[
+            WorkflowRow(name=name, description=_description(name), source=source)
+            for name, source in catalog.names(_own_folder()).items()
+        ]
+    )
+
+
+def check_workflow(name: str) -> WorkflowCheck:
+    """What a workflow without a mistake is. Raises `KataError` for the first mistake."""
+    workflow = find_workflow(name).workflow
+    return WorkflowCheck(name=workflow.name, tasks=len(workflow.tasks))
 
 
 def find_workflow(name: str) -> catalog.Found:

@@ -90,6 +90,7 @@ def _walk_folder(folder: bytes, prefix: bytes, diagnostics: list[str]) -> Iterat
         return
     for entry in entries:
         if not entry.is_dir(follow_symlinks=False):
-            yield prefix + entry.name
+            if entry.name != b".git":  # a worktree's, with no repository behind it
+                yield prefix + entry.name
         elif os.fsdecode(entry.name) not in SKIPPED_FOLDERS:
             yield from _walk_folder(entry.path, prefix + entry.name + b"/", diagnostics)

@@ -41,8 +41,8 @@ class Selection(msgspec.Struct):
 def select(patterns: tuple[str, ...], cwd: Path, max_bytes: int) -> Selection:
     """Read the files of all `-f`, each once.
 
-    Raises `KataError`: `io` when a named file is missing or unreadable, `usage` when it is too large, binary
-    or not UTF-8, or when a glob matches nothing.
+    Raises `KataError`: `io` when a named file is missing, unreadable, too large, binary or not UTF-8, `usage`
+    when a glob matches nothing.
     """
     selection = Selection([], [])
     seen: set[Path] = set()
@@ -62,13 +62,13 @@ def select(patterns: tuple[str, ...], cwd: Path, max_bytes: int) -> Selection:
 
 
 def decode(data: bytes, name: str) -> str:
-    """Text of UTF-8 bytes. Raises `KataError` usage with the offset of the first byte that is none."""
+    """Text of UTF-8 bytes. Raises `KataError` io with the offset of the first byte that is none."""
     try:
         text = data.removeprefix(_BOM).decode()
     except UnicodeDecodeError as error:
         offset = error.start + (len(_BOM) if data.startswith(_BOM) else 0)
         raise KataError(
-            "usage",
+            "io",
             f"{name}: not UTF-8 at byte {offset}",
             f"iconv -t UTF-8 < {shlex.quote(name)} > {shlex.quote(name + '.utf8')}",
         ) from None
@@ -109,8 +109,8 @@ def _refusal(name: str, size: int, max_bytes: int, reason: str) -> KataError:
         return KataError("io", f"{name}: cannot be read", "check the path given to -f")
     if reason == "too_large":
         return KataError(
-            "usage",
+            "io",
             f"{name}: {size:,} bytes, at most {max_bytes:,} are taken",
             f"head -c {min(max_bytes, _ADVISED_BYTES)} < {shlex.quote(name)} | kata run …",
         )
-    return KataError("usage", f"{name}: {_REASONS[reason]}", "name text files with -f")
+    return KataError("io", f"{name}: {_REASONS[reason]}", "name text files with -f")

@@ -6,8 +6,9 @@ import math
 import re
 
 MAX_S = 365 * 86_400.0
+PATTERN = r"([0-9]+(?:\.[0-9]+)?)(s|m|h|d)?"
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)?", re.ASCII)
+_DURATION = re.compile(PATTERN)
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 

@@ -10,6 +10,8 @@ from enum import IntEnum
 
 import msgspec
 
+UPGRADE = "upgrade kata from a newer checkout: pipx install --force ."
+
 
 class Exit(IntEnum):
     """Exit statuses of `kata`, the same in every output format."""
@@ -45,7 +47,7 @@ MEANINGS: dict[str, Meaning] = {
         Exit.ERROR, False, "run the same command with --debug and report the traceback it prints"
     ),
     "usage": Meaning(Exit.USAGE, False, "kata --help"),
-    "config": Meaning(Exit.CONFIG, False, "mend the file, or go on without it: --isolated"),
+    "config": Meaning(Exit.CONFIG, False, "mend the file that is named"),
     "missing_auth": Meaning(Exit.AUTH, False, "kata auth status"),
     "invalid_auth": Meaning(Exit.AUTH, False, "kata auth status --check"),
     "session_expired": Meaning(Exit.AUTH, True, "kata auth status"),

@@ -23,7 +23,13 @@ class Event(msgspec.Struct, tag_field="type", kw_only=True, omit_defaults=True):
 
 
 class RunStarted(Event, tag="run.started"):
-    """The run exists on disk; everything a resume needs is in here."""
+    """The run exists on disk; everything a resume needs is in here.
+
+    `cwd` is where files named by the user are, `context_root` where those of the tree are, if one was read.
+    `definition` is the workflow as it was read and `vars` its variables as bound; `system` comes before every
+    system prompt; `earlier` is what the session held before, `previous` the draft that is revised. `resumes`
+    and `replays` name the run, or the file, that this one goes on from or does again.
+    """
 
     session_id: str
     goal: str
@@ -35,9 +41,18 @@ class RunStarted(Event, tag="run.started"):
     key_source: str = ""
     host: str = ""
     project: str = ""
+    cwd: str = ""
+    context_root: str = ""
     kata_version: str = ""
     stdin_bytes: int = 0
     settings: dict[str, Any] = {}
+    definition: dict[str, Any] = {}
+    vars: dict[str, str] = {}
+    system: str = ""
+    earlier: str = ""
+    previous: dict[str, Any] | None = None
+    resumes: str = ""
+    replays: str = ""
     warnings: list[str] = []
 
 
@@ -138,12 +153,13 @@ class ToolFinished(Event, tag="tool.finished"):
 
 
 class UsageReported(Event, tag="usage.reported"):
-    """What one attempt cost, and who answered."""
+    """What one attempt cost, and who answered, on which level of thinking."""
 
     task: str
     attempt: int
     usage: Usage
     model: str = ""
+    thinking: str = ""
     stop: str = ""
     request_id: str | None = None
     is_estimated: bool = False

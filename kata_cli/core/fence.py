@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-_TAG = r"(?:goal|file|output|input)"
+_TAG = r"(?:goal|file|output|input|earlier)"
 _CLOSING = re.compile(rf"<(?=\\*/?{_TAG}\b)")
 _CLOSED = re.compile(rf"<\\(?=\\*/?{_TAG}\b)")
 _BLOCK = re.compile(rf"^<({_TAG})((?: [a-z]+=\"[^\"\n]*\")*)>\n(.*?)\n?^</\1>$", re.M | re.S)

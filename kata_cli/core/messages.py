@@ -8,7 +8,17 @@ import msgspec
 
 from kata_cli.core.errors import KataError
 
-THINKING_LEVELS = ("off", "minimal", "low", "medium", "high", "xhigh", "max")
+# Per level the tokens of thinking to allow for; vendors count them towards the bound of an answer.
+THINKING_TOKENS = {
+    "off": 0,
+    "minimal": 2_000,
+    "low": 4_000,
+    "medium": 8_000,
+    "high": 16_000,
+    "xhigh": 24_000,
+    "max": 32_000,
+}
+THINKING_LEVELS = tuple(THINKING_TOKENS)
 
 StopCause = Literal["stop", "length", "refusal", "tool_use"]
 
@@ -94,10 +104,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A complete answer. `model` is the id that the provider itself reported."""
+    """A complete answer. `model` is the id that the provider itself reported.
+
+    `thinking` is the level that was in force, empty where nobody knows.
+    """
 
     text: str
     model: str
+    thinking: str = ""
     stop: StopCause = "stop"
     usage: Usage = Usage()
     request_id: str | None = None
@@ -113,7 +127,6 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     context_window: int | None = None
     max_output_tokens: int | None = None
     thinking: list[str] | None = None
-    is_default: bool = False
 
 
 def estimate_tokens(text: str) -> int:

@@ -59,6 +59,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     default_model: str = ""
     requires_key: bool = True
     supports_token: bool = False
+    rpm: int | None = None  # requests a minute; None is without limit
+    tpm: int | None = None  # tokens a minute, in and out
 
     @property
     def host(self) -> str:

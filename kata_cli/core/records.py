@@ -59,13 +59,17 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class TaskRecord(msgspec.Struct, kw_only=True):
-    """One task of a run. `duration_s` is monotonic time; `error` is set when it failed."""
+    """One task of a run. `thinking` is the level that was in force, as far as it is known.
+
+    `duration_s` is monotonic time; `error` is set when it failed.
+    """
 
     id: str
     role: str = ""
     needs: list[str] = []
     status: TaskState = "queued"
     model: str = ""
+    thinking: str = ""
     attempts: int = 0
     usage: Usage = Usage()
     duration_s: float | None = None
@@ -212,9 +216,8 @@ class RunRecord(msgspec.Struct, kw_only=True, dict=True):
                 return self._note_attempt(self.task(name), attempt, model, at)
             case AttemptFailed(task=name, attempt=attempt):
                 self.task(name).attempts = attempt
-            case UsageReported(task=name, usage=usage):
-                self.usage = self.usage + usage
-                self.task(name).usage = self.task(name).usage + usage
+            case UsageReported(task=name) as event:
+                self._note_usage(self.task(name), event)
             case TaskFinished() as event:
                 return self._end_task(event, at)
         return None
@@ -225,6 +228,11 @@ class RunRecord(msgspec.Struct, kw_only=True, dict=True):
         if task.status == "running":
             return None
         return task.move("delegated", at) or task.move("running", at)
+
+    def _note_usage(self, task: TaskRecord, event: UsageReported) -> None:
+        self.usage = self.usage + event.usage
+        task.usage = task.usage + event.usage
+        task.thinking = event.thinking or task.thinking
 
     def _start(self, recorded: Recorded, event: RunStarted) -> str | None:
         self.run_id = recorded.run_id

@@ -20,6 +20,7 @@ from kata_cli.engine.draft import (
     is_draft,
     read_answer,
     repair_request,
+    revised,
     schema_of,
 )
 from kata_cli.engine.plan import Plan
@@ -43,7 +44,8 @@ def build_request(task: Task, plan: Plan, outputs: Mapping[str, Outcome]) -> Req
     fields = plan.workflow.fields_of(task)
     values = {"goal": plan.goal, "context": plan.context}
     values |= {f"vars.{name}": value for name, value in plan.vars.items()}
-    values |= {f"tasks.{need}.output": _material(need, plan, outputs[need]) for need in task.needs}
+    values |= {f"tasks.{need}.output": _left_by(need, plan, outputs) for need in task.needs}
+    values |= {"part": plan.parts.get(task.id, "")}
     schema, schema_name = schema_of(task, plan)
     wish = JSON_WISH if schema_name == JSON_NAME else ""
     parts = (plan.system, task.system or role_system(task.role) or "", wish)
@@ -54,7 +56,7 @@ def build_request(task: Task, plan: Plan, outputs: Mapping[str, Outcome]) -> Req
         goal=plan.goal,
         model=plan.models[task.id],
         system=template.fill(system, values).strip(),
-        messages=(Message("user", template.fill(task.prompt, values).strip()),),
+        messages=(Message("user", _prompt(task, plan, values)),),
         max_tokens=fields["max_tokens"]
         or plan.max_tokens
         or (SPEC_MAX_TOKENS if is_draft(task, plan) else None),
@@ -64,6 +66,13 @@ def build_request(task: Task, plan: Plan, outputs: Mapping[str, Outcome]) -> Req
         schema_name=schema_name,
         timeout_s=plan.timeouts.get(task.id),
     )
+
+
+def _prompt(task: Task, plan: Plan, values: Mapping[str, str]) -> str:
+    """What came before, then the task; the former is the same for all tasks, so vendors can cache it."""
+    draft = revised(plan.previous) if plan.previous else ""
+    parts = (plan.earlier, draft, template.fill(task.prompt, values).strip())
+    return "\n\n".join(part for part in parts if part)
 
 
 async def delegate(request: Request, task: Task, plan: Plan, provider: Provider, emit: Emit) -> Outcome:
@@ -81,8 +90,8 @@ async def delegate(request: Request, task: Task, plan: Plan, provider: Provider,
             await emit(rejected)
         exchange = await _ask(repair_request(request, answer, reading.problems), provider, emit)
         reading = _read(exchange, task, plan, is_final=True)
-    if exchange.failure is not None:
-        return Outcome(failure=exchange.failure)
+    if exchange.failure is not None or reading.failure is not None:
+        return Outcome(failure=exchange.failure or reading.failure)
     if reading.problems:
         return Outcome(output=exchange.text, failure=_invalid(reading.problems, request))
     return Outcome(output=reading.output, events=reading.events)
@@ -134,6 +143,12 @@ def _invalid(problems: list[str], request: Request) -> Failure:
         provider=request.model.provider,
         model=str(request.model),
     )
+
+
+def _left_by(task_id: str, plan: Plan, outputs: Mapping[str, Outcome]) -> str:
+    """What a task leaves to those that need it: of a plan task, what its parts found."""
+    names = plan.inserted.get(task_id, [task_id])
+    return "\n\n".join(_material(name, plan, outputs[name]) for name in names if name in outputs)
 
 
 def _material(task_id: str, plan: Plan, outcome: Outcome) -> str:

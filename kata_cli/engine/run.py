@@ -8,13 +8,17 @@ would cancel the consumer's body.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
+
+import msgspec
 
 from kata_cli.core.errors import Failure
 from kata_cli.core.events import Event, PlanCreated, PlannedTask, TaskFinished, TaskStarted
 from kata_cli.core.ports import Provider
 from kata_cli.core.stop import Stop
 from kata_cli.engine.delegate import Outcome, build_request, delegate
+from kata_cli.engine.draft import recounted
+from kata_cli.engine.insertion import extended, parts_of
 from kata_cli.engine.merge import MergeQueue
 from kata_cli.engine.plan import Plan
 from kata_cli.engine.schedule import Schedule
@@ -40,12 +44,12 @@ async def run(
         await asyncio.wait([producer])
 
 
-def planned(plan: Plan) -> PlanCreated:
-    """The graph as an event."""
+def planned(plan: Plan, tasks: Sequence[Task] | None = None) -> PlanCreated:
+    """The graph as an event, or the tasks of it that are new or wait for new ones."""
     return PlanCreated(
         tasks=[
             PlannedTask(id=task.id, role=task.role, needs=task.needs, model=str(plan.models[task.id]))
-            for task in plan.workflow.tasks
+            for task in (plan.workflow.tasks if tasks is None else tasks)
         ]
     )
 
@@ -57,6 +61,8 @@ class _Engine:
         self._queue = queue
         self._stop = stop
         self._outcomes: dict[str, Outcome] = {}
+        self._done: set[str] = set()
+        self._is_abandoned = False
         self._running: dict[str, asyncio.Task[None]] = {}
         # One slot per ended task, None when a stop is asked for: waiting on the set of workers itself
         # would cost the square of their number.
@@ -65,12 +71,28 @@ class _Engine:
     async def produce(self, history: Mapping[str, TaskFinished]) -> None:
         watcher = asyncio.create_task(self._watch_stop())
         try:
+            self._extend_as_before(history)
             await self._queue.put(planned(self._plan))
+            await self._recount(history)
             async with asyncio.TaskGroup() as group:
                 await self._schedule(group, history)
         finally:
             watcher.cancel()
             self._queue.close()
+
+    def _extend_as_before(self, history: Mapping[str, TaskFinished]) -> None:
+        """Insert the parts of plans that are finished already."""
+        for task in self._plan.workflow.tasks:
+            if task.kind == "plan" and task.id in history:
+                self._plan = extended(self._plan, task, parts_of(history[task.id].output))
+
+    async def _recount(self, history: Mapping[str, TaskFinished]) -> None:
+        """Tell what was finished before, so that the record of this run is whole by itself."""
+        for task in self._plan.workflow.tasks:
+            if task.id in history:
+                await self._queue.put(msgspec.structs.replace(history[task.id]))
+                for event in recounted(task, self._plan, history[task.id].output):
+                    await self._queue.put(event)
 
     async def _watch_stop(self) -> None:
         await self._stop.wait()
@@ -78,7 +100,8 @@ class _Engine:
 
     async def _schedule(self, group: asyncio.TaskGroup, history: Mapping[str, TaskFinished]) -> None:
         self._outcomes = {name: Outcome(output=end.output) for name, end in history.items()}
-        schedule = Schedule(self._plan.workflow.tasks, set(history))
+        self._done = set(history)
+        schedule = Schedule(self._plan.workflow.tasks, self._done)
         while True:
             self._start_ready(group, schedule)
             if not self._running:
@@ -86,7 +109,7 @@ class _Engine:
             ended = await self._ended.get()
             if ended is None:
                 return self._cancel_running()
-            self._note_end(ended, schedule)
+            schedule = self._note_end(ended, schedule)
 
     def _start_ready(self, group: asyncio.TaskGroup, schedule: Schedule) -> None:
         while not self._stop.is_set and len(self._running) < self._plan.jobs:
@@ -95,14 +118,29 @@ class _Engine:
                 return
             self._running[task.id] = group.create_task(self._work(task))
 
-    def _note_end(self, task: Task, schedule: Schedule) -> None:
+    def _note_end(self, task: Task, schedule: Schedule) -> Schedule:
+        """What may start next, now that a task has ended."""
         del self._running[task.id]
+        self._done.add(task.id)
         outcome = self._outcomes[task.id]
+        if self._is_abandoned:
+            return schedule
+        if task.kind == "plan" and outcome.failure is None:
+            return self._insert(task, outcome.output)
         if outcome.failure is None or self._plan.workflow.fields_of(task)["on_failure"] == "continue":
             schedule.finish(task.id)
-            return
+            return schedule
+        self._is_abandoned = True
         for abandoned in schedule.abandon():
             self._queue.put_last(TaskFinished(task=abandoned.id, status="skipped", skipped_for=task.id))
+        return schedule
+
+    def _insert(self, task: Task, output: str) -> Schedule:
+        known = {entry.id: entry.needs for entry in self._plan.workflow.tasks}
+        self._plan = extended(self._plan, task, parts_of(output))
+        changed = [entry for entry in self._plan.workflow.tasks if known.get(entry.id) != entry.needs]
+        self._queue.put_last(planned(self._plan, changed))
+        return Schedule(self._plan.workflow.tasks, self._done, started=set(self._running))
 
     def _cancel_running(self) -> None:
         for task in self._plan.workflow.tasks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Set as AbstractSet
 
 from kata_cli.workflows.model import Task
 
@@ -10,11 +11,13 @@ from kata_cli.workflows.model import Task
 class Schedule:
     """Knows what is ready, what is running and what can no longer start.
 
-    `done` names tasks that an earlier run finished. All answers are in plan order, so that two runs of the
-    same plan make the same choices.
+    `done` names tasks that are finished already, `started` those that are under way. All answers are in plan
+    order, so that two runs of the same plan make the same choices.
     """
 
-    def __init__(self, tasks: list[Task], done: set[str]) -> None:
+    def __init__(
+        self, tasks: list[Task], done: AbstractSet[str], started: AbstractSet[str] = frozenset()
+    ) -> None:
         self._tasks = tasks
         self._index = {task.id: index for index, task in enumerate(tasks)}
         self._waits = {task.id: {need for need in task.needs if need not in done} for task in tasks}
@@ -22,7 +25,7 @@ class Schedule:
         for task in tasks:
             for need in task.needs:
                 self._dependents.setdefault(need, []).append(task.id)
-        self._open = {task.id for task in tasks if task.id not in done}
+        self._open = {task.id for task in tasks if task.id not in done | started}
         self._ready = [
             self._index[task.id] for task in tasks if task.id in self._open and not self._waits[task.id]
         ]

@@ -14,9 +14,10 @@ MAX_TOKENS_REPORTED = 10**9
 class Answer:
     """What has arrived of one answer; a vendor's reader fills it in."""
 
-    def __init__(self, source: Source, requested_model: str) -> None:
+    def __init__(self, source: Source, requested_model: str, thinking: str = "") -> None:
         self.source = source
         self.model = requested_model
+        self.thinking = thinking
         self.request_id: str | None = None
         self.stop: StopCause = "stop"
         self.usage: Usage | None = None
@@ -68,7 +69,14 @@ class Answer:
             return ReplyFailed(failure=failure, seen=text, usage=self.usage)
         usage = self.usage or Usage()
         return ReplyFinished(
-            reply=Reply(text=text, model=self.model, stop=self.stop, usage=usage, request_id=self.request_id)
+            reply=Reply(
+                text=text,
+                model=self.model,
+                thinking=self.thinking,
+                stop=self.stop,
+                usage=usage,
+                request_id=self.request_id,
+            )
         )
 
     def _shortcoming(self, text: str) -> Failure | None:

@@ -10,7 +10,7 @@ import msgspec
 
 from kata_cli.core import collector
 from kata_cli.core.events import Event
-from kata_cli.core.messages import ModelInfo, Request, StopCause, Usage
+from kata_cli.core.messages import THINKING_LEVELS, THINKING_TOKENS, ModelInfo, Request, StopCause, Usage
 from kata_cli.core.ports import Credential, Endpoint, Timeouts
 from kata_cli.providers import listing
 from kata_cli.providers.answer import Answer, count
@@ -25,15 +25,8 @@ MAX_TEMPERATURE = 1.0
 # The API insists on a bound; this one holds a long spec draft.
 DEFAULT_MAX_TOKENS = 16_384
 
-# Per level the vendor's effort, and the tokens of thinking that the API's `max_tokens` counts too.
-THINKING: dict[str, tuple[str, int]] = {
-    "minimal": ("low", 2_000),
-    "low": ("low", 4_000),
-    "medium": ("medium", 8_000),
-    "high": ("high", 16_000),
-    "xhigh": ("xhigh", 24_000),
-    "max": ("max", 32_000),
-}
+# The vendor's scale has no word for the least.
+EFFORTS = {level: level for level in THINKING_LEVELS if level != "off"} | {"minimal": "low"}
 
 STOPS: dict[str, StopCause] = {
     "max_tokens": "length",
@@ -90,7 +83,8 @@ class AnthropicProvider:
         refused = refusal(request, self._credential, MAX_TEMPERATURE)
         if refused is not None:
             return decline(refused)
-        call = Call(path="/v1/messages", body=message_body(request), read=read_event)
+        level = EFFORTS.get(request.thinking or "", request.thinking or "")
+        call = Call(path="/v1/messages", body=message_body(request), read=read_event, thinking=level)
         return converse(self._clients, request, call)
 
     async def models(self) -> list[ModelInfo]:
@@ -123,9 +117,9 @@ def message_body(request: Request) -> dict[str, Any]:
     if request.thinking == "off":
         body["thinking"] = {"type": "disabled"}
     elif request.thinking is not None:
-        output["effort"], thinking_tokens = THINKING[request.thinking]
+        output["effort"] = EFFORTS[request.thinking]
         body["thinking"] = {"type": "adaptive"}
-        body["max_tokens"] = max_tokens + thinking_tokens
+        body["max_tokens"] = max_tokens + THINKING_TOKENS[request.thinking]
     if request.schema is not None:
         output["format"] = {"type": "json_schema", "schema": request.schema}
     return {**body, "output_config": output} if output else body

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 import msgspec
 
@@ -22,15 +22,27 @@ from kata_cli.core.ports import Clock, Provider
 
 
 class Attempt:
-    """Number `number` (from 1) of a task, with the exact request that leaves the process."""
+    """Number `number` (from 1) of a task, with the exact request that leaves the process.
 
-    def __init__(self, number: int, request: Request, clock: Clock, deadline_s: float | None) -> None:
+    `priced` adds the cost to a usage whose provider did not tell it.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        request: Request,
+        clock: Clock,
+        deadline_s: float | None,
+        priced: Callable[[ModelRef, Usage], Usage] = lambda model, usage: usage,
+    ) -> None:
         self.number = number
         self.request = request
+        self._priced = priced
+        self.is_refused = False
         self._end: ReplyFinished | ReplyFailed | None = None
         self._clock = clock
         self._deadline_s = deadline_s
-        self._started_s = clock.monotonic()
+        self.started_s = clock.monotonic()
         self._first_byte_s: float | None = None
         self._deltas: list[ContentDelta] = []
         self._has_tool_calls = False
@@ -57,6 +69,16 @@ class Attempt:
         return self._end
 
     @property
+    def failure(self) -> Failure | None:
+        """Why there is no answer, once that is known."""
+        return self._end.failure if isinstance(self._end, ReplyFailed) else None
+
+    def refuse(self, failure: Failure) -> None:
+        """End the attempt before it began: nothing was sent."""
+        self.is_refused = True
+        self._end = ReplyFailed(failure=failure)
+
+    @property
     def has_content(self) -> bool:
         """Whether any part of an answer came: it was shown, and will be charged."""
         return self._has_tool_calls or bool(self._deltas)
@@ -69,21 +91,32 @@ class Attempt:
     def failed(self, failure: Failure, delay_s: float | None) -> AttemptFailed:
         return AttemptFailed(task=self.request.task, attempt=self.number, failure=failure, delay_s=delay_s)
 
-    def usage(self) -> UsageReported | None:
-        """What the attempt cost, by estimate where the provider does not say; None if it was refused."""
+    def charged(self) -> Usage | None:
+        """What the attempt cost, by estimate where the provider does not say; None if it was refused.
+
+        An attempt that was broken off from here is charged for what had been sent and seen.
+        """
         reported = self._reported()
         if reported is None and not self._is_charged:
+            return None
+        return self._priced(self.request.model, reported or self._estimate())
+
+    def usage(self) -> UsageReported | None:
+        """The same as an event, with who answered and how; for an attempt that has ended."""
+        usage = self.charged()
+        if usage is None:
             return None
         reply = self.end.reply if isinstance(self.end, ReplyFinished) else None
         return UsageReported(
             task=self.request.task,
             attempt=self.number,
-            usage=reported or self._estimate(),
+            usage=usage,
             model=self._answered_by(reply),
+            thinking=reply.thinking if reply else "",
             stop=reply.stop if reply else "",
             request_id=reply.request_id if reply else None,
-            is_estimated=reported is None,
-            duration_s=self._clock.monotonic() - self._started_s,
+            is_estimated=self._reported() is None,
+            duration_s=self._clock.monotonic() - self.started_s,
             first_byte_s=self._first_byte_s,
         )
 
@@ -94,19 +127,22 @@ class Attempt:
 
     @property
     def _is_charged(self) -> bool:
-        return self.has_content or isinstance(self.end, ReplyFinished)
+        return self.has_content or not isinstance(self._end, ReplyFailed)
 
     def _reported(self) -> Usage | None:
-        if isinstance(self.end, ReplyFinished):
-            usage: Usage | None = self.end.reply.usage
-        else:
-            usage = self.end.usage
+        match self._end:
+            case ReplyFinished(reply=reply):
+                usage: Usage | None = reply.usage
+            case ReplyFailed(usage=usage):
+                pass
+            case None:
+                return None
         return usage if usage is not None and usage.total else None
 
     def _estimate(self) -> Usage:
         text = "".join(delta.text for delta in self._deltas)
-        if not text and isinstance(self.end, ReplyFinished):
-            text = self.end.reply.text
+        if not text and isinstance(self._end, ReplyFinished):
+            text = self._end.reply.text
         return Usage(input=estimate_tokens(self.request.prompt), output=estimate_tokens(text))
 
     async def _next(self, events: AsyncIterator[Event]) -> Event | None:
@@ -130,7 +166,7 @@ class Attempt:
             self._end = msgspec.structs.replace(event, failure=self._addressed(event.failure))
             return None
         if self._first_byte_s is None:
-            self._first_byte_s = self._clock.monotonic() - self._started_s
+            self._first_byte_s = self._clock.monotonic() - self.started_s
         if isinstance(event, ReplyFinished):
             self._end = event
             return None

@@ -33,7 +33,7 @@ class Refusal:
 
 
 class Connections:
-    """The providers of one command, by name."""
+    """The providers of one command, by name; `warnings` are those of the providers that are closed."""
 
     def __init__(
         self,
@@ -43,6 +43,7 @@ class Connections:
         connect: Connect,
         on_secret: Callable[[str], None],
     ) -> None:
+        self.warnings: list[str] = []
         self._endpoints = endpoints
         self._credentials = credentials
         self._timeouts = timeouts
@@ -73,6 +74,7 @@ class Connections:
         while self._open:
             _, provider = self._open.popitem()
             await provider.aclose()
+            self.warnings += getattr(provider, "warnings", [])
 
     def _nearest(self, name: str) -> str:
         if name == MOCK.name:

@@ -34,11 +34,15 @@ DRAIN_S = 0.2
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """A request in a vendor's words, and the reader of its event stream."""
+    """A request in a vendor's words, and the reader of its event stream.
+
+    `thinking` is the level that the words stand for, empty where the vendor's own default holds.
+    """
 
     path: str
     body: dict[str, Any]
     read: Callable[[bytes, Answer], None]
+    thinking: str = ""
 
 
 class Limits:
@@ -168,7 +172,7 @@ class Exchange:
 async def converse(clients: Clients, request: Request, call: Call) -> AsyncGenerator[Event, None]:
     """All events of one call, the last of them `ReplyFinished` or `ReplyFailed`."""
     source = Source(request.model.provider, str(request.model), clients.endpoint.host)
-    answer = Answer(source, request.model.id)
+    answer = Answer(source, request.model.id, call.thinking)
     try:
         lent = clients.borrow()
     except KataError as error:

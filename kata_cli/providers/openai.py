@@ -44,7 +44,8 @@ class OpenAIProvider:
         refused = refusal(request, self._credential, MAX_TEMPERATURE)
         if refused is not None:
             return decline(refused)
-        call = Call(path=self._api.PATH, body=self._api.body(request), read=self._api.read)
+        body, level = self._api.body(request), request.thinking or ""
+        call = Call(path=self._api.PATH, body=body, read=self._api.read, thinking=level)
         return converse(self._clients, request, call)
 
     async def models(self) -> list[ModelInfo]:

@@ -10,7 +10,7 @@ import msgspec
 
 from kata_cli.core.messages import Request, StopCause, Usage
 from kata_cli.providers.answer import Answer, count
-from kata_cli.providers.openai_request import THINKING, json_schema, output_bound
+from kata_cli.providers.openai_request import EFFORTS, json_schema, output_bound
 
 PATH = "/chat/completions"
 
@@ -78,7 +78,7 @@ def body(request: Request) -> dict[str, Any]:
     if request.temperature is not None:
         sent["temperature"] = request.temperature
     if request.thinking is not None:
-        sent["reasoning_effort"] = THINKING[request.thinking][0]
+        sent["reasoning_effort"] = EFFORTS[request.thinking]
     if request.schema is not None:
         sent["response_format"] = {
             "type": "json_schema",

@@ -7,27 +7,19 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from kata_cli.core.messages import Request
+from kata_cli.core.messages import THINKING_LEVELS, THINKING_TOKENS, Request
 
 MAX_NAME_CHARS = 64
 
-# The vendor's own scale, but for its word for "off"; with the reasoning that its bound of tokens counts too.
-THINKING: dict[str, tuple[str, int]] = {
-    "off": ("none", 0),
-    "minimal": ("minimal", 2_000),
-    "low": ("low", 4_000),
-    "medium": ("medium", 8_000),
-    "high": ("high", 16_000),
-    "xhigh": ("xhigh", 24_000),
-    "max": ("max", 32_000),
-}
+# The vendor's own scale, but for its word for "off".
+EFFORTS = {level: level for level in THINKING_LEVELS} | {"off": "none"}
 
 
 def output_bound(request: Request) -> int | None:
     """The bound of answer and thinking together; None where the request sets none."""
     if request.max_tokens is None:
         return None
-    return request.max_tokens + (THINKING[request.thinking][1] if request.thinking else 0)
+    return request.max_tokens + THINKING_TOKENS[request.thinking or "off"]
 
 
 def json_schema(name: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import msgspec
 
 from kata_cli.core.messages import Request, Usage
 from kata_cli.providers.answer import Answer, count
-from kata_cli.providers.openai_request import THINKING, json_schema, output_bound
+from kata_cli.providers.openai_request import EFFORTS, json_schema, output_bound
 
 PATH = "/responses"
 
@@ -70,7 +70,7 @@ def body(request: Request) -> dict[str, Any]:
     if request.temperature is not None:
         sent["temperature"] = request.temperature
     if request.thinking is not None:
-        sent["reasoning"] = {"effort": THINKING[request.thinking][0]}
+        sent["reasoning"] = {"effort": EFFORTS[request.thinking]}
     if (bound := output_bound(request)) is not None:
         sent["max_output_tokens"] = max(MIN_OUTPUT_TOKENS, bound)
     if request.schema is not None:

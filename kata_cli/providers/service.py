@@ -7,20 +7,27 @@ adapter answers.
 from __future__ import annotations
 
 import asyncio
+import copy
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 
 import msgspec
 
 from kata_cli.core.errors import Failure, KataError
 from kata_cli.core.events import Event, ReplyFinished
-from kata_cli.core.messages import ModelInfo, ModelRef, Request
-from kata_cli.core.ports import Clock, Credential, Credentials, Endpoint, Provider, Timeouts
+from kata_cli.core.messages import ModelInfo, ModelRef, Request, Usage
+from kata_cli.core.ports import Clock, Credentials, Endpoint, Provider, Timeouts
 from kata_cli.providers import registry
 from kata_cli.providers.attempt import Attempt
+from kata_cli.providers.budget import Account, Amount, Limits
+from kata_cli.providers.choice import Choice, Chooser, unsendable
 from kata_cli.providers.connections import Connect, Connections, Refusal, is_sendable
+from kata_cli.providers.rate import Limiter
 from kata_cli.providers.retry import ATTEMPTS, Route
+
+MOST_REQUESTS = 10_000  # the most that --jobs allows
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,16 +40,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = ATTEMPTS
 
 
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """The model of a run, where its key comes from and which host will be called."""
-
-    model: ModelRef
-    key_source: str
-    host: str
-
-
 class ProviderService:
-    """A `Provider` over all providers of a command. The redactor learns each secret by `on_secret`."""
+    """A `Provider` over all providers of a command. The redactor learns each secret by `on_secret`.
+
+    At most `most_requests` are under way at a time.
+    """
 
     def __init__(
         self,
@@ -53,18 +55,30 @@ class ProviderService:
         clock: Clock,
         on_secret: Callable[[str], None],
         connect: Connect = registry.connect,
+        account: Account = Account(lambda model, usage: None, Limits()),  # noqa: B008 - keeps nothing
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
+        most_requests: int = MOST_REQUESTS,
     ) -> None:
         self.policy = policy
         self._endpoints = endpoints
         self._clock = clock
+        self._account = account
         self._sleep = sleep
         self._jitter = jitter
         self._attempts: Counter[str] = Counter()
+        self._slots = asyncio.Semaphore(most_requests)
+        self._limiter = Limiter(endpoints if policy.mode == "native" else {}, clock, sleep)
         stand_in = self._stand_in
         reachable = {**endpoints, stand_in.name: stand_in} if stand_in else endpoints
         self._connections = Connections(reachable, credentials, policy.timeouts, connect, on_secret)
+        self._chooser = Chooser(policy.mode, endpoints, self._connections)
+
+    def for_run(self) -> ProviderService:
+        """The service for one of several runs: it shares everything but the numbers of the attempts."""
+        service = copy.copy(self)
+        service._attempts = Counter()
+        return service
 
     def choose(self, provider: str | None, model: str | None, *, needs_key: bool = True) -> Choice:
         """The model that a run would use, from the settings `provider` and `model`, already merged.
@@ -73,17 +87,20 @@ class ProviderService:
         can be used. With `needs_key=False`, for a dry run, `key_source` says
         what is missing instead.
         """
-        if self.policy.mode == "pi":
-            return self._of_pi(provider, model)
-        named = self._named(provider, model)
-        ref = self._gated(named or self._first_authenticated(needs_key=needs_key))
-        endpoint = self._connections.endpoint(ref.provider)
-        credential = self._connections.credential(endpoint)
-        if isinstance(credential, Credential):
-            return Choice(model=ref, key_source=credential.source, host=endpoint.host)
-        if needs_key:
-            raise KataError.of(credential)
-        return Choice(model=ref, key_source=credential.message, host=endpoint.host)
+        return self._chooser.choose(provider, model, needs_key=needs_key)
+
+    def priced(self, model: ModelRef, usage: Usage) -> Usage:
+        """A usage with its cost, where the price of the model is known."""
+        return self._account.priced(self._chooser.gated(model), usage)
+
+    def check_priced(self, model: ModelRef) -> None:
+        """Refuse a limit in dollars over a model without a price. Raises `KataError` usage."""
+        if not self._account.can_reckon(self._chooser.gated(model)):
+            raise KataError(
+                "usage",
+                f"--max-cost: nobody knows the price of {model}",
+                "--token-budget N bounds tokens instead",
+            )
 
     def endpoint(self, provider: str) -> Endpoint:
         """Where requests to a provider go: in mock and pi mode always there. Raises `KataError` usage."""
@@ -96,28 +113,50 @@ class ProviderService:
         `AttemptFailed`, if so. `request.timeout_s` bounds them all together.
         """
         deadline_s = None if request.timeout_s is None else self._clock.monotonic() + request.timeout_s
-        route = Route(map(self._gated, (request.model, *self.policy.fallbacks)), self.policy.attempts)
-        while True:
-            attempt = self._attempt(request, route.model, deadline_s)
+        route = Route(map(self._chooser.gated, (request.model, *self.policy.fallbacks)), self.policy.attempts)
+        await self._slots.acquire()
+        try:
+            while True:
+                await self._limiter.admit(route.model.provider, request, deadline_s)
+                attempt = self._attempt(request, route.model, deadline_s)
+                async with aclosing(self._made(attempt)) as events:
+                    async for event in events:
+                        yield event
+                last, delay_s = self._ending(route, attempt)
+                for event in last:
+                    yield event
+                if delay_s is None:
+                    return
+                await self._sleep(delay_s)
+        finally:
+            self._slots.release()
+
+    async def _made(self, attempt: Attempt) -> AsyncGenerator[Event, None]:
+        """All events of one attempt but its last, then its usage; nothing when the budget refuses it."""
+        try:
+            reserved = await self._account.reserve(attempt.request)
+        except KataError as error:
+            attempt.refuse(error.failure)
+            return
+        try:
             yield attempt.started()
-            events = attempt.relay(self._open(route.model))
-            try:
+            async with aclosing(attempt.relay(self._open(attempt.request.model))) as events:
                 async for event in events:
                     yield event
-            finally:
-                await events.aclose()
-            if usage := attempt.usage():
-                yield usage
-            if isinstance(attempt.end, ReplyFinished):
-                yield attempt.end
-                return
-            verdict = self._verdict(route, attempt, attempt.end.failure)
-            if isinstance(verdict, Failure):
-                yield attempt.failed(verdict, None)
-                yield msgspec.structs.replace(attempt.end, failure=verdict)
-                return
-            yield attempt.failed(attempt.end.failure, verdict)
-            await self._sleep(verdict)
+        finally:
+            self._settle(attempt, reserved)
+        if usage := attempt.usage():
+            yield usage
+
+    def _ending(self, route: Route, attempt: Attempt) -> tuple[list[Event], float | None]:
+        """The last events of an attempt, and the seconds until the next one, if there is one."""
+        end = attempt.end
+        if isinstance(end, ReplyFinished) or attempt.is_refused:
+            return [end], None
+        verdict = self._verdict(route, attempt, end.failure)
+        if isinstance(verdict, Failure):
+            return [attempt.failed(verdict, None), msgspec.structs.replace(end, failure=verdict)], None
+        return [attempt.failed(end.failure, verdict)], verdict
 
     async def models(self, provider: str | None = None) -> list[ModelInfo]:
         """The models that one provider reports, by default the one a run would use. Raises `KataError`."""
@@ -130,39 +169,41 @@ class ProviderService:
         await self._connections.aclose()
 
     @property
-    def _is_mock(self) -> bool:
-        return self.policy.mode == "mock"
+    def warnings(self) -> list[str]:
+        """What was odd about providers, though no answer failed for it; complete once they are closed."""
+        return self._connections.warnings
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the budget has refused a request."""
+        return self._account.is_spent
 
     @property
     def _stand_in(self) -> Endpoint | None:
         """Who answers for every provider in this mode, if anybody does."""
         return {"mock": registry.MOCK, "pi": registry.PI}.get(self.policy.mode)
 
-    def _of_pi(self, provider: str | None, model: str | None) -> Choice:
-        """Pi knows its own providers and models; kata checks only that one is named."""
-        if not model:
-            told = "which of Pi's models?"
-            raise KataError("usage", told, "kata models list --mode pi, then -m provider/id")
-        if not is_sendable(model):
-            raise _unsendable_model(model)
-        ref = ModelRef(provider, model) if provider else ModelRef.parse(model)
-        credential = self._connections.credential(registry.PI)
-        source = credential.source if isinstance(credential, Credential) else ""
-        return Choice(model=ref, key_source=source, host="")
-
-    def _gated(self, ref: ModelRef) -> ModelRef:
-        """In mock mode the mock answers for every model, and says so in the model's name."""
-        return ModelRef("mock", str(ref)) if self._is_mock and ref.provider != "mock" else ref
-
     def _open(self, ref: ModelRef) -> Provider:
         if not is_sendable(ref.id):
-            return Refusal(_unsendable_model(ref.id).failure)
+            return Refusal(unsendable(ref.id).failure)
         return self._connections.open(self._stand_in.name if self._stand_in else ref.provider)
 
     def _attempt(self, request: Request, model: ModelRef, deadline_s: float | None) -> Attempt:
         self._attempts[request.task] += 1
-        asked = msgspec.structs.replace(request, model=model)
-        return Attempt(self._attempts[request.task], asked, self._clock, deadline_s)
+        asked = self._account.bounded(msgspec.structs.replace(request, model=model))
+        return Attempt(self._attempts[request.task], asked, self._clock, deadline_s, self._account.priced)
+
+    def _settle(self, attempt: Attempt, reserved: Amount) -> None:
+        """Reckon with what an attempt took, which may have been broken off."""
+        used = attempt.charged()
+        self._account.settle(reserved, used)
+        self._limiter.note(
+            attempt.request.model.provider,
+            attempt.request,
+            sent_s=attempt.started_s,
+            usage=used,
+            failure=attempt.failure,
+        )
 
     def _verdict(self, route: Route, attempt: Attempt, failure: Failure) -> float | Failure:
         return route.next(
@@ -171,59 +212,3 @@ class ProviderService:
             remaining_s=attempt.remaining_s,
             jitter=self._jitter(),
         )
-
-    def _named(self, provider: str | None, model: str | None) -> ModelRef | None:
-        """The model that the settings name, if they name one."""
-        if model and not is_sendable(model):
-            raise _unsendable_model(model)
-        if provider:
-            endpoint = self._connections.endpoint(provider)
-            return ModelRef(provider, model or _default_model(endpoint))
-        if not model:
-            return None
-        if "/" not in model:
-            raise KataError(
-                "usage",
-                f"whose model is {model!r}?",
-                f"write it as provider/{model}, or add --provider NAME",
-            )
-        ref = ModelRef.parse(model)
-        self._connections.endpoint(ref.provider)
-        return ref
-
-    def _first_authenticated(self, *, needs_key: bool) -> ModelRef:
-        """The default model of the first built-in provider with a key; custom ones are never picked."""
-        if self._is_mock:
-            return ModelRef("mock", _default_model(registry.MOCK))
-        candidates = [self._endpoints[name] for name in registry.CHOICE_ORDER]
-        refusals = []
-        for endpoint in candidates:
-            credential = self._connections.credential(endpoint)
-            if isinstance(credential, Credential):
-                return ModelRef(endpoint.name, _default_model(endpoint))
-            refusals.append(credential)
-        if not needs_key:
-            return ModelRef(candidates[0].name, _default_model(candidates[0]))
-        raise _unauthenticated(refusals)
-
-
-def _default_model(endpoint: Endpoint) -> str:
-    if not endpoint.default_model:
-        name = endpoint.name
-        raise KataError("usage", f"{name} has no default model", f"choose one with -m {name}/MODEL")
-    return endpoint.default_model
-
-
-def _unsendable_model(model: str) -> KataError:
-    return KataError(
-        "usage", f"not a model id: {model!r}", "kata models list shows the ids that the provider knows"
-    )
-
-
-def _unauthenticated(refusals: list[Failure]) -> KataError:
-    """No key at all; but a key that is there and cannot be used is the nearer cause."""
-    for failure in refusals:
-        if failure.code != "missing_auth":
-            return KataError.of(failure)
-    reasons = "; ".join(failure.message for failure in refusals)
-    return KataError("missing_auth", reasons, refusals[0].hint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 
@@ -23,6 +23,7 @@ from kata_cli.workflows.model import (
     Result,
     ResultKind,
     Task,
+    TaskKind,
     Var,
     VarType,
     Workflow,
@@ -44,7 +45,8 @@ _CHOICES = {
     "type": get_args(VarType),
     "on_failure": get_args(OnFailure),
     "output": get_args(Output),
-    "kind": get_args(ResultKind),
+    "result.kind": get_args(ResultKind),
+    "kind": get_args(TaskKind),
 }
 
 Problem = tuple[str, str]
@@ -59,7 +61,7 @@ def check(file: File, *, folder: Path | None = None) -> Workflow:
         workflow = msgspec.convert(file.table, Workflow)
     except msgspec.ValidationError as error:
         raise _shape_error(str(error), file) from error
-    tasks = [_with_system(index, task, folder, file) for index, task in enumerate(workflow.tasks)]
+    tasks = [_with_files(index, task, folder, file) for index, task in enumerate(workflow.tasks)]
     workflow = msgspec.structs.replace(workflow, tasks=tasks)
     for key, problem in _problems(workflow):
         raise file.error(key, problem, _HINT)
@@ -104,6 +106,10 @@ def _task_problems(task: Task, workflow: Workflow, seen: set[str], ids: set[str]
     for need in task.needs:
         if need not in ids:
             yield "needs", f"{task.id!r} needs {need!r}, which is no task. {near(need, ids)}".strip()
+    if task.schema is not None and task.output != "json":
+        yield "schema", f'{task.id!r} needs output = "json" for a schema'
+    if task.kind == "plan" and (task.output == "json" or task.id == workflow.result.task):
+        yield "kind", f"the answer of {task.id!r} is a plan: it is neither JSON for others nor the result"
     for name in template.names(task.prompt + task.system):
         yield from (("prompt", problem) for problem in _placeholder_problems(name, task, workflow))
 
@@ -152,20 +158,42 @@ def _var_problems(workflow: Workflow) -> Iterator[Problem]:
             yield f"vars.{name}.default", f"{var.default!r} is not one of the choices"
 
 
-def _with_system(index: int, task: Task, folder: Path | None, file: File) -> Task:
-    """`system = "@file"` becomes the file's text; the file stays below the workflow's own folder."""
-    if not task.system.startswith("@"):
-        return task
-    name, key = task.system[1:], f"tasks[{index}].system"
+def _with_files(index: int, task: Task, folder: Path | None, file: File) -> Task:
+    """`system = "@file"` becomes the file's text and `schema = "@file"` the JSON Schema in it."""
+    if task.system.startswith("@"):
+        text = _beside(task.system[1:], f"tasks[{index}].system", folder, file)
+        task = msgspec.structs.replace(task, system=text)
+    if isinstance(task.schema, str):
+        key = f"tasks[{index}].schema"
+        text = _beside(task.schema.removeprefix("@"), key, folder, file)
+        task = msgspec.structs.replace(task, schema=_json_schema(text, key, file))
+    return task
+
+
+def _beside(name: str, key: str, folder: Path | None, file: File) -> str:
+    """The text of a file that stays below the workflow's own folder."""
     if folder is None:
         raise file.error(key, "a built-in workflow has no files beside it")
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise file.error(key, f"{name!r} lies outside the workflow's own folder")
     try:
-        return msgspec.structs.replace(task, system=path.read_text("utf-8"))
+        return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise file.error(key, f"cannot read {name!r}: {error}") from error
+
+
+def _json_schema(text: str, key: str, file: File) -> dict[str, Any]:
+    from jsonschema import Draft202012Validator, SchemaError
+
+    try:
+        schema = msgspec.json.decode(text, type=dict[str, Any])
+        Draft202012Validator.check_schema(schema)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise file.error(key, f"the file holds no JSON object: {error}") from None
+    except SchemaError as error:
+        raise file.error(key, f"the file holds no JSON Schema: {error.message}") from None
+    return schema
 
 
 def _shape_error(message: str, file: File) -> KataError:
@@ -173,7 +201,7 @@ def _shape_error(message: str, file: File) -> KataError:
     at = _AT.search(message)
     key = at[1] if at else ""
     reason = _AT.sub("", message)
-    choices = _CHOICES.get(key.rpartition(".")[2])
+    choices = _CHOICES.get(key) or _CHOICES.get(key.rpartition(".")[2])
     if choices and "enum value" in reason:
         reason = f"{reason}, expected one of {', '.join(choices)}"
     unknown = _UNKNOWN.search(reason)

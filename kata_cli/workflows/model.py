@@ -11,6 +11,7 @@ SCHEMA = "kata.workflow/v1"
 OnFailure = Literal["stop", "continue"]
 Output = Literal["text", "json"]
 ResultKind = Literal["spec", "text", "json"]
+TaskKind = Literal["task", "plan"]
 VarType = Literal["string", "int", "float", "bool"]
 VarValue = str | int | float | bool
 
@@ -38,11 +39,16 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One delegation: who is asked (`role`), what (`prompt`), after which tasks (`needs`)."""
+    """One delegation: who is asked (`role`), what (`prompt`), after which tasks (`needs`).
+
+    A task of kind `plan` answers with further tasks, which are inserted before its dependents. `schema` is
+    the JSON Schema of a JSON answer: in the file `@name` of one beside it, here the schema itself.
+    """
 
     id: str
     role: str
     prompt: str
+    kind: TaskKind = "task"
     needs: list[str] = []
     system: str = ""
     provider: str | None = None
@@ -53,6 +59,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     timeout: float | str | None = None
     on_failure: OnFailure | None = None
     output: Output = "text"
+    schema: str | dict[str, Any] | None = None
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

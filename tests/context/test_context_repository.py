@@ -130,3 +130,10 @@ def test_a_broken_repository_is_walked_with_gits_own_words(tmp_path: Path) -> No
     found = list_files(project.root)
     assert found.paths == [b"a.py"]
     assert found.diagnostics[0].startswith("git: fatal:")
+
+
+def test_a_git_file_that_leads_nowhere_is_no_context(tmp_path: Path) -> None:
+    """Without a repository behind it the directory is walked, and `.git` itself is left out."""
+    (tmp_path / ".git").write_text("gitdir: /nowhere\n")
+    (tmp_path / "a.py").write_text("a = 1\n")
+    assert list_files(tmp_path).paths == [b"a.py"]

@@ -83,16 +83,16 @@ def test_f4_bom_and_crlf_are_taken_off(tmp_path: Path) -> None:
     ],
 )
 def test_f4_f87_what_is_no_text_of_fair_size_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
-    """Exit 2, with the byte offset or the size."""
+    """F4, F87: exit 11, with the byte offset or the size."""
     (tmp_path / "f.txt").write_bytes(data)
-    assert failure("f.txt", tmp_path) == (Exit.USAGE, message)
+    assert failure("f.txt", tmp_path) == (Exit.IO, message)
 
 
 def test_a_missing_file_and_a_directory_are_refused(tmp_path: Path) -> None:
-    """A missing file is an io failure; a directory or a glob without a match is a wrong argument."""
+    """A missing file or a directory cannot be read; a glob without a match is a wrong argument."""
     (tmp_path / "folder").mkdir()
     assert failure("gone.txt", tmp_path) == (Exit.IO, "gone.txt: No such file or directory")
-    assert failure("folder", tmp_path) == (Exit.USAGE, "folder: is not a regular file")
+    assert failure("folder", tmp_path) == (Exit.IO, "folder: is not a regular file")
     assert failure("*.rs", tmp_path)[0] == Exit.USAGE
     assert failure("nul\0.txt", tmp_path)[0] == Exit.USAGE
 

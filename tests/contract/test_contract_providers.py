@@ -274,6 +274,16 @@ def test_what_is_sent(adapter: Adapter) -> None:
 
 
 @EVERY
+@pytest.mark.parametrize("level", [None, "off", "minimal", "high"])
+def test_ex_26_the_reply_says_which_level_was_asked_for(adapter: Adapter, level: str | None) -> None:
+    """The level that the vendor was told, which for Anthropic's least is `low`; nothing by default."""
+    with VendorServer() as server:
+        reply = finish(converse(adapter.connect(server.base_url), asking(thinking=level))).reply
+    told = {("anthropic", "minimal"): "low"}.get((adapter.kind, level or ""), level)
+    assert reply.thinking == (told or "")
+
+
+@EVERY
 @pytest.mark.parametrize("level", ["off", "minimal", "low", "medium", "high", "xhigh", "max"])
 def test_thinking_has_its_own_tokens(adapter: Adapter, level: str) -> None:
     """`max_tokens` bounds the answer alone: what a level may think comes on top of it."""

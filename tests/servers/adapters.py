@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from contextlib import aclosing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 
 from kata_cli.core.events import ContentDelta, Event, ReplyFailed, ReplyFinished
-from kata_cli.core.messages import Message, ModelRef, Request
+from kata_cli.core.messages import Message, ModelRef, Request, Usage
 from kata_cli.core.ports import Credential, Endpoint, Provider, Timeouts
 from kata_cli.providers import registry
 
@@ -42,8 +45,47 @@ ADAPTERS = [
     Adapter("openai-responses", "openai", "responses", "/v1"),
     Adapter("openai-chat", "openai", "chat", "/v1"),
 ]
+
+
+class PiAdapter(Adapter, frozen=True):
+    """Pi, by a fake that knows the model of the usual request; a provider's files go with it."""
+
+    def connect(
+        self, origin: str, timeouts: Timeouts | None = None, credential: Credential = KEY
+    ) -> Provider:
+        from fake_pi.fakes import FakePi
+
+        place = TemporaryDirectory(prefix="kata-fake-")
+        model = {"id": REQUEST.model.id, "provider": REQUEST.model.provider}
+        provider = FakePi(Path(place.name), models=[model]).provider(timeouts)
+        weakref.finalize(provider, place.cleanup)
+        return provider
+
+
+class ReplayAdapter(Adapter, frozen=True):
+    """A record in which the usual request was answered, for each task that asks it in the tests."""
+
+    def connect(
+        self, origin: str, timeouts: Timeouts | None = None, credential: Credential = KEY
+    ) -> Provider:
+        from kata_cli.core.exchange import Exchange, RecordedReply
+        from kata_cli.providers.replay import ReplayProvider
+
+        model = str(REQUEST.model)
+        reply = RecordedReply(text="Hello.", stop="stop", usage=Usage(), request_id=None, model=model)
+        asked = [asking(task=task) for task in (REQUEST.task, "a", "b", "c")]
+        return ReplayProvider(
+            Exchange(task=request.task, attempt=1, model=model, request=request, reply=reply)
+            for request in asked
+        )
+
+
 # What needs no server at all; a new adapter joins the contract with one row here or above.
-LOCAL_ADAPTERS = [Adapter("mock", "mock", "")]
+LOCAL_ADAPTERS = [
+    Adapter("mock", "mock", ""),
+    PiAdapter("pi", "pi", ""),
+    ReplayAdapter("replay", "replay", ""),
+]
 
 
 def asking(**changes: Any) -> Request:

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from kata_cli.core.messages import Request
-from kata_cli.providers.mock import reports, reviewer, spec_writer
+from kata_cli.providers.mock import compactor, reports, reviewer, spec_writer
+from kata_cli.providers.mock.instance import instance_of
 from kata_cli.providers.mock.material import Material, read_material
 from kata_cli.providers.mock.places import places
 
@@ -25,15 +26,29 @@ LABEL = "*Mock mode: derived from the material by fixed rules; no model was aske
 
 def write_answer(request: Request) -> str:
     """The whole answer to a request: JSON where a schema or any JSON is asked for, Markdown else."""
+    if request.role == "compact":
+        return f"{LABEL}\n\n{compactor.compact(request.prompt)}"
     material = read_material(request)
     if request.schema_name == "spec_draft":
         return json.dumps(spec_writer.write_spec(material), ensure_ascii=False, indent=1)
     if request.schema_name == "json":
         return json.dumps(_facts(material), ensure_ascii=False, indent=1)
+    if request.schema_name == "task_plan":
+        return json.dumps(_parts(material), ensure_ascii=False, indent=1)
     if request.schema is not None:
-        return json.dumps({"goal": material.goal.title})
+        return json.dumps(instance_of(request.schema, material.goal.title), ensure_ascii=False, indent=1)
     writer = WRITERS.get(request.role, reports.digest)
     return f"{LABEL}\n\n{writer(material)}"
+
+
+def _parts(material: Material) -> dict[str, Any]:
+    """A plan with one part for each clause of the goal."""
+    return {
+        "tasks": [
+            {"id": f"part-{number}", "role": "implement", "prompt": clause, "needs": []}
+            for number, clause in enumerate(material.goal.clauses, 1)
+        ]
+    }
 
 
 def _facts(material: Material) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 import msgspec
 
@@ -13,6 +15,7 @@ from kata_cli.providers.mock.goal import Goal, read_goal
 
 MAX_NAME_CHARS = 120
 MAX_PATH_CHARS = 1000
+DRAFT_LISTS = ("requirements", "criteria", "tasks", "verification", "risks", "rollback", "decisions")
 
 _SYMBOL = re.compile(r"([^,:]+):(\d+)(?:, |$)")
 _NAME_IN_MANIFEST = (
@@ -77,12 +80,13 @@ class FileSeen(msgspec.Struct, frozen=True):
 
 
 class Material(msgspec.Struct, frozen=True):
-    """A prompt as data."""
+    """A prompt as data. `draft` is the answer that is to be revised."""
 
     goal: Goal
     files: list[FileSeen]
     inputs: list[tuple[str, str]]
     outputs: list[tuple[str, str]]
+    draft: dict[str, Any] | None = None
 
     @property
     def code(self) -> list[FileSeen]:
@@ -104,15 +108,17 @@ class Material(msgspec.Struct, frozen=True):
 
 def read_material(request: Request) -> Material:
     """Read a request as a model would: only what is in its text, and the goal it is for."""
-    files, inputs, outputs = [], [], []
+    files, inputs, outputs, draft = [], [], [], None
     for block in blocks(request.prompt):
         if block.tag == "file":
             files.append(_file(block.attributes, block.text))
+        elif block.tag == "input" and "revision" in block.attributes:
+            draft = _draft(block.text)
         elif block.tag == "input":
             inputs.append((one_line(block.attributes.get("name", "input"), MAX_NAME_CHARS), block.text))
         elif block.tag == "output":
             outputs.append((one_line(block.attributes.get("task", "task"), MAX_NAME_CHARS), block.text))
-    return Material(read_goal(request.goal), _merged(files), inputs, outputs)
+    return Material(read_goal(request.goal), _merged(files), inputs, outputs, draft)
 
 
 def system_name(material: Material) -> str:
@@ -125,6 +131,16 @@ def system_name(material: Material) -> str:
         if file.path.upper().startswith("README") and (found := _HEADING.search(file.text)):
             return found[1].strip()
     return "system"
+
+
+def _draft(text: str) -> dict[str, Any] | None:
+    """The draft as data; a goal may hold anything, also what only looks like one."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    is_whole = isinstance(found, dict) and all(isinstance(found.get(key), list) for key in DRAFT_LISTS)
+    return found if is_whole else None
 
 
 def _file(attributes: dict[str, str], text: str) -> FileSeen:

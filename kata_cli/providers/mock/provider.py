@@ -54,11 +54,7 @@ class MockProvider:
 
     async def models(self) -> list[ModelInfo]:
         """The one model there is."""
-        return [
-            ModelInfo(
-                provider="mock", id=MODEL_ID, name="deterministic mock", thinking=["off"], is_default=True
-            )
-        ]
+        return [ModelInfo(provider="mock", id=MODEL_ID, name="deterministic mock", thinking=["off"])]
 
     async def aclose(self) -> None:
         """Nothing is held open."""

@@ -16,6 +16,7 @@ from kata_cli.providers.mock.material import Material
 from kata_cli.providers.mock.places import Place, clause_places, distinct, unknown_terms
 from kata_cli.providers.mock.reports import counted, describe_file, listed
 from kata_cli.providers.mock.requirements import Item, requirements_of
+from kata_cli.providers.mock.revision import revise
 from kata_cli.providers.mock.task_order import Work, ordered_tasks
 from kata_cli.providers.mock.uses import matching_test, uses_of
 
@@ -26,6 +27,12 @@ MAX_QUESTIONS = 3
 
 def write_spec(material: Material) -> dict[str, Any]:
     """The structured answer for a spec, as plain JSON data."""
+    fresh = _fresh(material)
+    return fresh if material.draft is None else revise(material.draft, fresh, material.goal.title)
+
+
+def _fresh(material: Material) -> dict[str, Any]:
+    """The spec of the goal alone."""
     touched = distinct(clause_places(material))
     items = requirements_of(material)
     tasks = ordered_tasks(_works(items, material))
