@@ -7,14 +7,22 @@ from typing import Annotated
 
 import typer
 
-from kata_cli.cli import shell
+from kata_cli.cli import complete, shell
 from kata_cli.core.errors import KataError
 from kata_cli.core.text import near
 
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_KATA_COMPLETE"
 
-Shell = Annotated[str, typer.Argument(help="bash, zsh or fish.", metavar="SHELL", show_default=False)]
+Shell = Annotated[
+    str,
+    typer.Argument(
+        help="bash, zsh or fish.",
+        metavar="SHELL",
+        show_default=False,
+        autocompletion=complete.choices(SHELLS),
+    ),
+]
 
 
 def completion(name: Shell) -> None:

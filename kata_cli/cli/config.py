@@ -19,14 +19,14 @@ def show(
     """Every setting with its value and origin."""
     from kata_cli.app.config import show_config
 
-    rows, warnings = show_config(profile=profile, is_isolated=isolated, trusts_project=trust_project)
-    for warning in warnings:
+    shown = show_config(profile=profile, is_isolated=isolated, trusts_project=trust_project)
+    for warning in shown.warnings:
         shell.say(f"warning: {warning}")
     if as_json:
-        shell.put_json({"schema": "kata.config/v1", "settings": rows})
+        shell.put_json(shown)
         return
-    name_width = max(len(row.name) for row in rows)
-    for row in rows:
+    name_width = max(len(row.name) for row in shown.settings)
+    for row in shown.settings:
         value = "" if row.value in (None, (), {}) else _shown(row.value)
         source = "" if row.origin == "default" else f"  ({row.origin}: {row.source})"
         shell.put(f"{row.name:<{name_width}}  {value}{source}\n")

@@ -14,7 +14,8 @@ from typer.exceptions import TyperException
 from kata_cli import __version__
 from kata_cli.cli import shell
 from kata_cli.cli.completion import prepare_completion
-from kata_cli.cli.groups import CONTEXT, KataCommand, RootGroup
+from kata_cli.cli.groups import CONTEXT
+from kata_cli.cli.root import RootGroup
 from kata_cli.core.errors import Exit, Failure, KataError
 
 app = typer.Typer(
@@ -44,24 +45,12 @@ def root(
         raise typer.Exit(0)
 
 
-def _register() -> None:
-    from kata_cli.cli import auth, completion, config, doctor, models, run, sessions, workflows
-
-    app.command("run", cls=KataCommand, context_settings=CONTEXT)(run.run)
-    for commands in (models.app, auth.app, sessions.app, workflows.app, config.app):
-        app.add_typer(commands)
-    app.command("doctor", cls=KataCommand, context_settings=CONTEXT)(doctor.doctor)
-    app.command("completion", cls=KataCommand, context_settings=CONTEXT)(completion.completion)
-
-
-_register()
-
-
 def run_and_exit(argv: list[str]) -> None:
     """Run a command line and end the process."""
     shell.fill_closed_descriptors()
     _catch_interrupts()
-    shell.end(shell.close(run_command(argv)))
+    code = run_command(argv)
+    shell.end(shell.close(code, as_json=_format(argv) != "text"))
 
 
 class _Interrupted(BaseException):

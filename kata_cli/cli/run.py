@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from kata_cli.cli import complete
 from kata_cli.cli import options as o
+from kata_cli.config.settings import SETTINGS
 from kata_cli.core.errors import KataError
 
 Goal = Annotated[
@@ -57,6 +59,52 @@ Force = Annotated[bool, o.option("--force", help="Replace an -o file that was ed
 DryRun = Annotated[
     bool, o.option("-n", "--dry-run", help="Show graph, requests and estimate; send nothing.", panel=o.RESULT)
 ]
+Continue = Annotated[
+    bool, o.option("-c", "--continue", help="Go on from this project's last session.", panel=o.HISTORY)
+]
+Session = Annotated[
+    str | None,
+    o.option(
+        "--session",
+        help="Go on from this session; a new name begins one.",
+        panel=o.HISTORY,
+        metavar="ID|NAME",
+        completer=complete.sessions,
+    ),
+]
+Revise = Annotated[
+    str | None,
+    o.option(
+        "--revise", help="Write the next revision of this draft, ids kept.", panel=o.HISTORY, metavar="FILE"
+    ),
+]
+Resume = Annotated[
+    str | None,
+    o.option(
+        "--resume",
+        help="Go on with a run that did not finish.",
+        panel=o.HISTORY,
+        metavar="RUN",
+        completer=complete.runs,
+    ),
+]
+AcceptChanges = Annotated[
+    bool,
+    o.option("--accept-changes", help="Resume although files have changed since.", panel=o.HISTORY),
+]
+Replay = Annotated[
+    str | None,
+    o.option(
+        "--replay",
+        help="Answer every request from a record, offline.",
+        panel=o.HISTORY,
+        metavar="RUN|FILE",
+        completer=complete.runs,
+    ),
+]
+Ephemeral = Annotated[
+    bool, o.option("--ephemeral", help="Keep nothing of the run but its result.", panel=o.HISTORY)
+]
 Quiet = Annotated[bool, o.option("-q", "--quiet", help="Show errors only on stderr.", panel=o.VIEW)]
 Verbose = Annotated[bool, o.option("-v", "--verbose", help="Show diagnostics too.", panel=o.VIEW)]
 Scenario = Annotated[
@@ -70,13 +118,13 @@ def run(
     goal_file: GoalFile = None,
     files: Files = None,
     context_dir: ContextDir = None,
-    no_context: o.NoContext = False,
+    context_enabled: o.NoContext = None,
     stdin: Stdin = False,
     no_stdin: NoStdin = False,
     system: System = None,
     workflow: o.Workflow = None,
-    var: o.Var = None,
-    mode: o.Mode = None,
+    vars: o.Var = None,
+    runtime_mode: o.Mode = None,
     provider: o.Provider = None,
     model: o.Model = None,
     thinking: o.Thinking = None,
@@ -84,81 +132,62 @@ def run(
     max_tokens: o.MaxTokens = None,
     fallback: o.Fallback = None,
     api_key_file: o.ApiKeyFile = None,
+    auth_mode: o.AuthMode = None,
+    key_fallback: o.NoKeyFallback = None,
     home: o.Home = None,
     profile: o.Profile = None,
-    isolated: o.Isolated = False,
-    trust_project: o.TrustProject = False,
+    is_isolated: o.Isolated = False,
+    trusts_project: o.TrustProject = False,
     output: Output = None,
     format: Format = None,
     as_json: AsJson = False,
-    force: Force = False,
-    dry_run: DryRun = False,
+    is_forced: Force = False,
+    is_dry_run: DryRun = False,
     jobs: o.Jobs = None,
-    strict: o.Strict = False,
+    otel: o.Otel = None,
+    strict: o.Strict = None,
+    continues: Continue = False,
+    session: Session = None,
+    revises: Revise = None,
+    resumes: Resume = None,
+    accepts_changes: AcceptChanges = False,
+    replays: Replay = None,
+    is_ephemeral: Ephemeral = False,
     timeout: o.Timeout = None,
     idle_timeout: o.IdleTimeout = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    max_cost: o.MaxCost = None,
+    token_budget: o.TokenBudget = None,
+    max_tasks: o.MaxTasks = None,
+    is_quiet: Quiet = False,
+    is_verbose: Verbose = False,
     color: o.Color = None,
-    debug: o.Debug = False,
+    is_debug: o.Debug = False,
     scenario: Scenario = None,
     tools: o.Tools = None,
-    allow_agent: o.AllowAgent = False,
+    allow_agent: o.AllowAgent = None,
 ) -> int:
     """Turn a goal into a spec draft: read the context, delegate, synthesize, check, write."""
+    given = dict(locals())
     from kata_cli.app.options import RunOptions
     from kata_cli.cli.running import start
 
-    flags = {
-        "runtime_mode": mode,
-        "provider": provider,
-        "model": model,
-        "thinking": thinking,
-        "temperature": temperature,
-        "max_tokens": max_tokens,
-        "fallback": tuple(fallback or ()),
-        "workflow": workflow,
-        "vars": _pairs(var or []),
-        "jobs": jobs,
-        "timeout": timeout,
-        "idle_timeout": idle_timeout,
-        "home": home,
-        "color": color,
-        "context_enabled": False if no_context else None,
-        "strict": True if strict else None,
-        "tools": tools,
-        "allow_agent": True if allow_agent else None,
-    }
-    if dry_run and output is not None:
+    if is_dry_run and output is not None:
         raise KataError(
             "usage", "--dry-run writes no file", "leave out -o, and redirect stdout if you want it"
         )
-    return start(
-        RunOptions(
-            goal=goal,
-            goal_file=goal_file,
-            files=tuple(files or ()),
-            context_dir=context_dir,
-            reads_stdin=_stdin(stdin, no_stdin),
-            system=system,
-            flags=flags,
-            profile=profile,
-            is_isolated=isolated,
-            trusts_project=trust_project,
-            api_key_file=api_key_file,
-            output=output,
-            format=_format(format, as_json),
-            is_forced=force,
-            is_dry_run=dry_run,
-            is_quiet=quiet,
-            is_verbose=verbose,
-            is_debug=debug,
-            scenario=scenario,
-        )
-    )
+    flags = {name: value for name, value in given.items() if name in SETTINGS}
+    fields = {name: value for name, value in given.items() if name in RunOptions.__struct_fields__}
+    fields |= {
+        "flags": flags | {"vars": pairs(vars or []), "fallback": tuple(fallback or ())},
+        "files": tuple(files or ()),
+        "reads_stdin": _stdin(stdin, no_stdin),
+        "format": _format(format, as_json),
+    }
+    return start(RunOptions(**fields))
 
 
-def _pairs(texts: list[str]) -> dict[str, Any]:
+def pairs(texts: list[str]) -> dict[str, Any]:
+    """The variables of `--var`. Raises `KataError` usage."""
     pairs = {}
     for text in texts:
         name, equals, value = text.partition("=")

@@ -8,6 +8,7 @@ from kata_cli.app.opening import Streams
 from kata_cli.app.options import RunOptions
 from kata_cli.app.place import working_directory
 from kata_cli.app.prepare import Prepared, in_ci, prepare, resolved_settings
+from kata_cli.app.recall import as_recorded, read_record, without_others
 from kata_cli.app.run import execute
 from kata_cli.cli import shell
 from kata_cli.core import loop
@@ -21,9 +22,14 @@ MIN_COLUMNS = 50  # below this the rows of the live display would be cut to noth
 def start(options: RunOptions) -> int:
     """Prepare and do one run. The exit status. Raises `shell.Refused`, which knows the runtime mode."""
     resolved = resolved_settings(options, os.environ, working_directory())
+    record = read_record(options, resolved)
+    if record.is_given:
+        options = as_recorded(options, record)
+        resolved = resolved_settings(options, os.environ, working_directory())
+        resolved = without_others(resolved, options, record)
     mode = resolved.settings.runtime_mode
     try:
-        prepared = prepare(options, resolved, os.environ, working_directory(), shell.say)
+        prepared = prepare(options, resolved, record, os.environ, working_directory(), shell.say)
         if options.is_dry_run:
             return _preview(prepared)
         failure = _do(prepared)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kata_cli.core.errors import Exit, Failure, KataError, document
 from kata_cli.core.text import neutral, one_line
-from kata_cli.output.console import Writer
+from kata_cli.output.console import Writer, refusal
 
 if TYPE_CHECKING:
     from kata_cli.core.redact import Redactor
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 LINE_CHARS = 4000
 STOPPED = (Exit.DEADLINE, Exit.HUP, Exit.INT, Exit.TERM)
 STOPPED_FLUSH_S = 0.5
+# What a command found is lost with its output; any other failure says by its own code what was wrong first.
+YIELDS_TO_IO = (Exit.OK, Exit.FINDINGS)
 
 stdout = Writer(1)
 stderr = Writer(2)
 _redactor: Redactor | None = None
+_told: list[Failure] = []
 
 
 class Refused(KataError):
@@ -59,6 +62,12 @@ def say(line: str) -> None:
     stderr.write(f"{neutral(_clean(line))}\n".encode("utf-8", "backslashreplace"))
 
 
+def warn(warnings: list[str]) -> None:
+    """A line on stderr for each."""
+    for warning in warnings:
+        say(f"warning: {warning}")
+
+
 def put(text: str) -> None:
     """Text on stdout, made safe to show."""
     stdout.write(neutral(_clean(text)).encode("utf-8", "backslashreplace"))
@@ -84,6 +93,7 @@ def _document(value: object) -> bytes:
 
 def tell(failure: Failure, *, as_json: bool, runtime_mode: str | None = None) -> None:
     """A failure on stderr: two lines for a person, one document for a program."""
+    _told.append(failure)
     if as_json:
         stderr.write(_document(document(failure, runtime_mode)))
         return
@@ -91,15 +101,25 @@ def tell(failure: Failure, *, as_json: bool, runtime_mode: str | None = None) ->
     say(one_line(f"hint: {failure.hint}", LINE_CHARS))
 
 
-def close(code: int) -> int:
-    """Wait until everything is written. The exit status, which is io when stdout refused.
+def ended(failure: Failure | None, *, as_json: bool, runtime_mode: str | None = None) -> int:
+    """The exit status of a command that has said all but this: what failed, if anything did."""
+    if failure is None:
+        return Exit.OK
+    tell(failure, as_json=as_json, runtime_mode=runtime_mode)
+    return failure.exit
+
+
+def close(code: int, *, as_json: bool = False) -> int:
+    """Wait until everything is written, and tell once that stdout refused, if so. The exit status.
 
     A command that was stopped does not wait for a reader who may never come.
     """
     stdout.flush(STOPPED_FLUSH_S if code in STOPPED else None)
-    if stdout.error is not None and code == Exit.OK:
-        tell(Failure(code="io", message=f"cannot write to stdout: {stdout.error.strerror}"), as_json=False)
-        code = Exit.IO
+    if stdout.error is not None:
+        lost = refusal(stdout.error)
+        if lost not in _told:
+            tell(lost, as_json=as_json)
+        code = Exit.IO if code in YIELDS_TO_IO else code
     stderr.flush(STOPPED_FLUSH_S if code in STOPPED else None)
     return int(code)
 

@@ -6,13 +6,15 @@ from typing import Annotated
 
 import typer
 
-from kata_cli.cli import shell
+from kata_cli.cli import complete, shell
 from kata_cli.cli.groups import CONTEXT, KataCommand, group
 from kata_cli.cli.options import Json, option
 
 app = group("workflows", "List, show and check workflow files.")
 
-Name = Annotated[str, typer.Argument(help="A name or a path.", show_default=False)]
+Name = Annotated[
+    str, typer.Argument(help="A name or a path.", show_default=False, autocompletion=complete.workflows)
+]
 GraphFormat = Annotated[str, option("--format", help="How to draw it.", metavar="terminal|mermaid")]
 
 
@@ -21,13 +23,13 @@ def list_(as_json: Json = False) -> None:
     """The workflows that a bare name reaches."""
     from kata_cli.app.workflows import list_workflows
 
-    rows = list_workflows()
+    listed = list_workflows()
     if as_json:
-        shell.put_json({"schema": "kata.workflows/v1", "workflows": rows})
+        shell.put_json(listed)
         return
-    width = max(len(row["name"]) for row in rows)
-    for row in rows:
-        shell.put(f"{row['name']:<{width}}  {row['description']}  ({row['source']})\n")
+    width = max(len(row.name) for row in listed.workflows)
+    for row in listed.workflows:
+        shell.put(f"{row.name:<{width}}  {row.description}  ({row.source})\n")
 
 
 @app.command(cls=KataCommand, context_settings=CONTEXT)
@@ -41,21 +43,14 @@ def show(name: Name) -> None:
 @app.command(cls=KataCommand, context_settings=CONTEXT)
 def check(name: Name, as_json: Json = False) -> None:
     """Check a workflow file; the first mistake is named with file, line and key."""
-    from kata_cli.app.workflows import find_workflow
+    from kata_cli.app.workflows import check_workflow
+    from kata_cli.output.figures import plural
 
-    found = find_workflow(name)
-    tasks = len(found.workflow.tasks)
+    checked = check_workflow(name)
     if as_json:
-        shell.put_json(
-            {
-                "schema": "kata.workflow-check/v1",
-                "name": found.workflow.name,
-                "tasks": tasks,
-                "is_valid": True,
-            }
-        )
+        shell.put_json(checked)
     else:
-        shell.put(f"{found.workflow.name}: {tasks} {'task' if tasks == 1 else 'tasks'}, no mistake\n")
+        shell.put(f"{checked.name}: {plural(checked.tasks, 'task')}, no mistake\n")
 
 
 @app.command(cls=KataCommand, context_settings=CONTEXT)

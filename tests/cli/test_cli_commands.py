@@ -19,13 +19,23 @@ ROOT = Path(__file__).parents[2]
 HELP = [
     (),
     ("run",),
+    ("batch",),
     ("models",),
     ("models", "list"),
+    ("models", "show"),
+    ("models", "add"),
     ("auth",),
     ("auth", "status"),
+    ("auth", "login"),
+    ("auth", "logout"),
     ("sessions",),
     ("sessions", "list"),
     ("sessions", "show"),
+    ("sessions", "search"),
+    ("sessions", "export"),
+    ("sessions", "stats"),
+    ("sessions", "rm"),
+    ("sessions", "prune"),
     ("workflows",),
     ("workflows", "list"),
     ("workflows", "show"),
@@ -33,6 +43,12 @@ HELP = [
     ("workflows", "graph"),
     ("config",),
     ("config", "show"),
+    ("spec",),
+    ("spec", "lint"),
+    ("spec", "fmt"),
+    ("spec", "trace"),
+    ("spec", "diff"),
+    ("schema",),
     ("completion",),
 ]
 
@@ -89,7 +105,7 @@ def test_a_group_runs_its_first_command(shell: Shell) -> None:
     """A group that is called empty, or with an option first, runs its first command."""
     assert shell.kata("workflows").stdout == shell.kata("workflows", "list").stdout
     assert shell.kata("workflows", "--json").document["workflows"][0]["name"] == "spec"
-    assert shell.kata("config", "--json").document["schema"] == "kata.config/v1"
+    assert shell.kata("config", "--json").document["schema"] == "kata.settings/v1"
     assert shell.kata("sessions", "--all").code == 0
     assert shell.kata("auth").text.startswith("runtime mode native (default)\n")
 

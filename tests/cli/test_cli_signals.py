@@ -39,6 +39,7 @@ def test_c1_c2_f75_f76_the_run_is_recorded(tmp_path: Path, number: signal.Signal
     assert (record["status"], record["exit_code"]) == ("interrupted", exit)
     assert {task["status"] for task in record["tasks"]} == {"failed", "queued"}
     assert ended.error["message"] == f"stopped by {number.name}"
+    assert ended.error["remediation"] == f"kata run --resume {shell.runs[0].name}"
     assert leftovers(shell) == []
     assert not (shell.project / "out.md").exists()
 

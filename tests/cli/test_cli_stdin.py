@@ -130,10 +130,10 @@ def test_stdin_waits_for_ever_when_told(tmp_path: Path) -> None:
     ids=["large", "binary", "latin-1", "utf-16"],
 )
 def test_f4_f87_stdin_that_is_no_text(tmp_path: Path, data: bytes, says: str) -> None:
-    """F4, F87: too much, binary or not UTF-8 on stdin is exit 2, with the offset, as goal and as context."""
+    """F4, F87: too much, binary or not UTF-8 on stdin is exit 11, with the offset, as goal and as context."""
     shell = Shell(tmp_path)
     for args in (("-",), ("goal",)):
-        assert says in shell.kata("run", "--mode", "mock", *args, stdin=data).refused(2)
+        assert says in shell.kata("run", "--mode", "mock", *args, stdin=data).refused(11)
     assert shell.runs == []
 
 
@@ -154,18 +154,36 @@ def test_f4_stdin_up_to_the_cap_is_taken(tmp_path: Path) -> None:
         (("",), "there is no goal"),
         ((" \n\t",), "there is no goal"),
         (("goal", "--goal-file", "README.md"), "twice"),
-        (("--goal-file", "binary.md"), "byte 1"),
-        (("--goal-file", "large.md"), "1048576"),
-        (("--goal-file", "latin.md"), "byte 3"),
     ],
 )
 def test_f87_goals_that_are_none(tmp_path: Path, args: tuple[str, ...], says: str) -> None:
-    """F87: a goal that names a file, is blank, given twice, binary or too large is exit 2 with a way on."""
+    """F87: a goal that names a file, is blank or given twice is exit 2 with a way on."""
     shell = Shell(tmp_path)
-    shell.write("binary.md", b"a\0b")
-    shell.write("large.md", b"x" * 1_048_577)
-    shell.write("latin.md", b"caf\xe9")
     assert says in shell.kata("run", "--mode", "mock", *args).refused(2)
+    assert shell.runs == []
+
+
+@pytest.mark.parametrize("flag", ["--goal-file", "--revise", "-f"])
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [(b"a\0b", "binary"), (b"x" * 4_194_305, "bytes"), (b"caf\xe9", "not UTF-8 at byte 3")],
+    ids=["binary", "large", "latin-1"],
+)
+def test_f4_f87_a_file_that_is_no_text(tmp_path: Path, flag: str, data: bytes, says: str) -> None:
+    """F4, F87: a file that cannot be read as text is exit 11, whichever option names it; nothing is asked."""
+    shell = Shell(tmp_path)
+    shell.write("input.md", data)
+    goal = () if flag == "--goal-file" else ("goal",)
+    told = shell.kata("run", "--mode", "mock", "--no-stdin", *goal, flag, "input.md").refused(11)
+    assert "input.md" in told
+    assert says in told
+    assert all(b"attempt.started" not in path.read_bytes() for path in shell.home.rglob("events.jsonl"))
+
+
+def test_f87_a_goal_on_stdin_that_is_too_long(tmp_path: Path) -> None:
+    """F87: over 1 MiB is refused on stdin as in a file: exit 11."""
+    shell = Shell(tmp_path)
+    assert "1048576" in shell.kata("run", "--mode", "mock", stdin=b"word " * 300_000).refused(11)
     assert shell.runs == []
 
 
