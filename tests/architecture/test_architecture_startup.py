@@ -11,12 +11,16 @@ import pytest
 
 HEAVY = {"anthropic", "openai", "pydantic", "httpx2", "httpx", "rich", "starlette"}
 
+SPEC = "### Requirement: Gate\nThe gate SHALL open.\n#### Scenario: Open\n- WHEN asked\n- THEN it opens\n"
+
 COMMANDS = [
     ("--help",),
     ("run", "--help"),
     ("sessions", "list"),
     ("workflows", "check", "spec"),
     ("config", "show"),
+    ("spec", "lint", "spec.md"),
+    ("schema", "result"),
     ("models", "list", "--mode", "mock"),
     ("run", "--mode", "mock", "-q", "Add a flag"),
 ]
@@ -49,6 +53,7 @@ def loaded_by(arguments: tuple[str, ...], home: Path) -> set[str]:
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_no_sdk_is_loaded_without_a_provider(arguments: tuple[str, ...], tmp_path: Path) -> None:
     """Help, listings and mock runs load neither an SDK nor pydantic, nor rich where nothing is drawn."""
+    (tmp_path / "spec.md").write_text(SPEC)
     assert loaded_by(arguments, tmp_path) & HEAVY == set()
 
 

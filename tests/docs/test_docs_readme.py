@@ -10,10 +10,12 @@ import msgspec
 import pytest
 
 from docs.checkout import ROOT, Checkout
+from kata_cli.cli.commands import COMMANDS
 from kata_cli.config.setting import Setting
 from kata_cli.config.settings import SETTINGS
 from kata_cli.core.errors import MEANINGS, Exit
 from kata_cli.core.events import STORED_TYPES, ContentDelta
+from kata_cli.spec.lint import RULES
 from servers.vendor import Reply, VendorServer
 
 README = (ROOT / "README.md").read_text()
@@ -128,6 +130,17 @@ def test_exit_codes_are_those_of_the_code() -> None:
     assert told == known
 
 
+def test_lint_rules_are_those_of_the_code() -> None:
+    """The table names every rule with its severity, once."""
+    told = [
+        (rule, severity)
+        for ids, severities, _ in rows("### Lint and fmt")
+        for rule, severity in zip(code(ids), severities.split(", ") * len(code(ids)), strict=False)
+    ]
+    known = {rule.id: rule.severity for rule in reversed(RULES)} | {"KS032": "warning"}
+    assert sorted(told) == sorted(known.items())
+
+
 def test_events_are_those_of_the_code() -> None:
     """The table of events lists every type there is."""
     told = [name for row in rows("### Events") for name in code(row[0])]
@@ -174,19 +187,16 @@ def trust_of(setting: Setting[object]) -> str:
     return "lower wins" if setting.lower_wins else "yes"
 
 
+def commands() -> Iterator[str]:
+    """Every command, with its group."""
+    for name, load in COMMANDS.items():
+        inner = getattr(load(), "commands", None)
+        yield from (f"{name} {each}" for each in inner) if inner else (name,)
+
+
 def test_flags_and_commands_exist(checkout: Checkout) -> None:
     """Every flag the README speaks of is in some help text, and every command has one."""
-    commands = [
-        "run",
-        "models list",
-        "auth status",
-        "sessions list",
-        "sessions show",
-        "config show",
-        "completion",
-    ]
-    commands += [f"workflows {name}" for name in ("list", "show", "check", "graph")]
-    helps = [checkout.bash(f"kata {command} --help") for command in ("", *commands)]
+    helps = [checkout.bash(f"kata {command} --help") for command in ("", *commands())]
     assert [done.code for done in helps] == [0] * len(helps)
     known = set(re.findall(r"--[a-z][a-z-]+", "".join(done.output for done in helps)))
     prose = re.sub(r"git log[^|]*\||--since", "", README)
