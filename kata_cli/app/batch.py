@@ -54,7 +54,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 async def run_batch(batch: Batch) -> Failure | None:
     """Run every line, then print the last one. The failure that stands for all, if any."""
     crew = _Crew(batch)
-    signals = SignalStop(crew.stop, crew.finish_now, WAY_ON)
+    signals = SignalStop(crew.stop, crew.finish_now, lambda: WAY_ON)
     signals.install()
     watchers = [asyncio.create_task(crew.tick()), asyncio.create_task(crew.pass_on_stop())]
     deadline = _set_deadline(batch, crew.stop)

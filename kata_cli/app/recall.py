@@ -10,7 +10,7 @@ import msgspec
 
 from kata_cli.app.options import RunOptions
 from kata_cli.config.resolve import Resolved
-from kata_cli.config.setting import Value
+from kata_cli.config.setting import Origin, Value
 from kata_cli.config.settings import SETTINGS, Settings
 from kata_cli.core.errors import KataError
 from kata_cli.core.events import (
@@ -104,6 +104,11 @@ def without_others(resolved: Resolved, options: RunOptions, record: Record) -> R
         for name in names
         if options.flags.get(name) in (None, ())
     }
+    mode = resolved.settings.origins["runtime_mode"]
+    if record.run is not None and mode.value == record.run.started.runtime_mode:
+        # Who chose it is who chose it then, not the flag as which it was handed on.
+        origin = msgspec.convert(record.run.started.mode_source, Origin)
+        plain["runtime_mode"] = Value(mode.value, origin, f"run {record.run.run_id}")
     return msgspec.structs.replace(resolved, settings=Settings({**resolved.settings.origins, **plain}))
 
 

@@ -19,7 +19,6 @@ from kata_cli.context.gather import gather
 from kata_cli.core.errors import Failure, KataError
 from kata_cli.core.events import ContextGathered
 from kata_cli.core.redact import Redactor
-from kata_cli.core.stop import Stop
 from kata_cli.engine import run as engine
 from kata_cli.store.atomic import write_file
 
@@ -30,11 +29,10 @@ async def execute(
     """Do one orchestration run. Why it failed, if so; everything about it is on disk either way."""
     prepared = await with_model(prepared, env, redactor)
     run = open_run(prepared, env, streams, redactor)
-    way_on = _way_on(run)
-    signals = SignalStop(run.runtime.stop, run.runtime.finish_now, way_on)
+    signals = SignalStop(run.runtime.stop, run.runtime.finish_now, partial(_way_on, run))
     signals.install()
     ticker = asyncio.create_task(run.runtime.tick())
-    deadline = _set_deadline(prepared, run.runtime.stop, way_on)
+    deadline = _set_deadline(run)
     try:
         refusal = await attempted(run)
     finally:
@@ -93,23 +91,30 @@ async def _gathered(run: OpenRun) -> ContextGathered | None:
 
 
 def _way_on(run: OpenRun) -> str:
-    """The command that goes on with the run after a stop; of an ephemeral one nothing is left."""
+    """The command that goes on with the run after a stop now, empty where there is nothing to go on from.
+
+    Of an ephemeral run nothing is left; before the context is read, nothing is there yet.
+    """
     options = run.prepared.options
-    if options.is_ephemeral:
+    if options.is_ephemeral or run.runtime.recorder.record.context is None:
         return ""
     if options.replays is not None:
         return f"kata run --replay {shlex.quote(options.replays)}"
     return f"kata run --resume {run.directory.name}"
 
 
-def _set_deadline(prepared: Prepared, stop: Stop, way_on: str) -> asyncio.TimerHandle | None:
-    limit_s = prepared.resolved.settings.timeout
+def _set_deadline(run: OpenRun) -> asyncio.TimerHandle | None:
+    limit_s = run.prepared.resolved.settings.timeout
     if limit_s is None:
         return None
+    return asyncio.get_running_loop().call_later(limit_s, _pass_deadline, run, limit_s)
+
+
+def _pass_deadline(run: OpenRun, limit_s: float) -> None:
+    way_on = _way_on(run)
     told = f"the run took longer than --timeout {limit_s:g} s"
     longer = f"{way_on} --timeout {2 * limit_s:g}" if way_on else ""
-    failure = Failure(code="deadline", message=told, remediation=longer)
-    return asyncio.get_running_loop().call_later(limit_s, stop.request, failure)
+    run.runtime.stop.request(Failure(code="deadline", message=told, remediation=longer))
 
 
 def _note_bug(run: OpenRun, error: Exception) -> Failure:

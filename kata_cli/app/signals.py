@@ -19,13 +19,13 @@ GRACE_S = 2.5
 class SignalStop:
     """Turns the first signal into a stop; `emergency` is called from a thread if the end takes too long.
 
-    `way_on` says how what is stopped is gone on with, empty where it cannot be.
+    `way_on` tells, at that moment, how what is stopped is gone on with; empty where it cannot be.
 
     The handler resets all three signals before anything else: a loop that is stuck then still dies of the
     next one, and no task is ever cancelled twice. An inherited SIG_IGN (a background job) is left alone.
     """
 
-    def __init__(self, stop: Stop, emergency: Callable[[Failure], None], way_on: str) -> None:
+    def __init__(self, stop: Stop, emergency: Callable[[Failure], None], way_on: Callable[[], str]) -> None:
         self._stop = stop
         self._way_on = way_on
         self._emergency = emergency
@@ -55,7 +55,7 @@ class SignalStop:
         failure = Failure(
             code="interrupted",
             message=f"stopped by {name}",
-            remediation=self._way_on,
+            remediation=self._way_on(),
             exit_code=128 + number,
         )
         self._watchdog = threading.Timer(GRACE_S, self._end, (failure,))

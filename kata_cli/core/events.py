@@ -7,7 +7,6 @@ Producers yield fresh events without time or number; the recorder alone gives th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -310,8 +309,3 @@ def decode_line(line: bytes) -> Recorded | None:
         return None
     event: Event = _decode_event(line)
     return Recorded(envelope.seq, envelope.ts, envelope.run_id, event)
-
-
-def decode_lines(lines: Iterable[bytes]) -> Iterator[Recorded]:
-    """All known events of a journal, in order."""
-    return (recorded for line in lines if (recorded := decode_line(line)) is not None)

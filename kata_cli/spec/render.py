@@ -61,11 +61,6 @@ def spec_json(
     return msgspec.json.format(msgspec.json.encode(whole), indent=2) + b"\n"
 
 
-def load_json(data: bytes) -> Document:
-    """The document in a `spec.json`, whatever provenance stands beside it. Raises `msgspec.DecodeError`."""
-    return clean(msgspec.json.decode(data, type=Document))
-
-
 def _known(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 

@@ -19,8 +19,3 @@ def _roles() -> dict[str, str]:
 def role_system(role: str) -> str | None:
     """The system prompt of a built-in role, or None for any other name."""
     return _roles().get(role)
-
-
-def role_names() -> list[str]:
-    """The built-in roles, in the order of the file."""
-    return list(_roles())

@@ -67,6 +67,16 @@ def test_a_stopped_run_is_gone_on_with(tmp_path: Path) -> None:
     assert "--resume" not in gone.error["remediation"]
 
 
+@pytest.mark.parametrize("kind", ["run.started", "context.gathered", "task.started"])
+def test_resuming_is_proposed_exactly_where_it_works(tmp_path: Path, kind: str) -> None:
+    """Stopped before its context was read, a run has nothing to go on from, and does not say so."""
+    shell = Shell(tmp_path)
+    slow = shell.faults(latency_ms=60_000)
+    ended = signal_at(shell.start(*QUICK, *slow, "--format", "jsonl"), signal.SIGINT, kind)
+    resumed = shell.kata("run", "--resume", "last", "--no-stdin")
+    assert (resumed.code == 0) == ("--resume" in ended.error["remediation"])
+
+
 def test_a_deadline_leads_to_more_time(tmp_path: Path) -> None:
     """What was done before the deadline is kept, and the hint says how to go on for longer."""
     shell = Shell(tmp_path)

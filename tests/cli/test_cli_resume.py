@@ -96,6 +96,15 @@ def _after_a_lost_output(shell: Shell, lose: Any) -> None:
     assert (shell.project / "spec.md").read_bytes() == (shell.runs[-1] / "spec.md").read_bytes()
 
 
+def test_rm_10_a_resumed_run_says_who_chose_its_mode(shell: Shell) -> None:
+    """A variable chose it then; that the record hands it on like a flag is nobody's choice."""
+    env = {"KATA_RUNTIME_MODE": "mock"}
+    argv = ("run", "--no-stdin", "-w", "quick", "Make save atomic", *shell.faults("task_failed"))
+    assert shell.kata(*argv, env=env).code == 8
+    whole(shell, "run", "--resume", "last")
+    assert shell.last_run["mode_source"] == "env"
+
+
 def test_before_the_context_was_read_there_is_nothing_to_resume(shell: Shell) -> None:
     """A run of which only the beginning is known is refused with the way on; nothing is made."""
     process = shell.start(*SPEC, *shell.faults(latency_ms=15_000), "--format", "jsonl")

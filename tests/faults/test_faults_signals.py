@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from cli.shell import MOCK, Shell, events_of, finish, signal_at
-from kata_cli.core.events import STORED_TYPES, decode_lines
+from kata_cli.core.events import STORED_TYPES
 from kata_cli.core.jsonl import split_lines
+from kata_cli.store.journal import read_journal
 
 SEEN_IN_A_RUN = sorted(STORED_TYPES - {"tool.started", "tool.finished", "finding.reported", "run.finished"})
 GOAL = "Make save atomic"
@@ -20,7 +21,7 @@ GOAL = "Make save atomic"
 def journal_of(run: Path) -> list[str]:
     """The types of the events in a run's journal, whose numbers must be dense."""
     lines = split_lines((run / "events.jsonl").read_bytes())
-    recorded = list(decode_lines(lines))
+    recorded = read_journal(run / "events.jsonl").recorded
     assert len(recorded) == len(lines)
     assert [entry.seq for entry in recorded] == list(range(len(recorded)))
     return [str(entry.event.__struct_config__.tag) for entry in recorded]
@@ -83,8 +84,7 @@ def test_d1_the_clock_goes_back(tmp_path: Path) -> None:
     ended = shell.kata(*MOCK, GOAL, *scenario, "--json", env={"SOURCE_DATE_EPOCH": "0"})
     assert ended.code == 0
     assert all(task["duration_s"] >= 1.5 for task in ended.document["tasks"])
-    events = split_lines((shell.runs[0] / "events.jsonl").read_bytes())
-    stamps = [entry.ts for entry in decode_lines(events)]
+    stamps = [entry.ts for entry in read_journal(shell.runs[0] / "events.jsonl").recorded]
     assert stamps == sorted(stamps)
     assert stamps[0].startswith("1970-01-01T00:00:00")
 

@@ -21,9 +21,9 @@ from kata_cli.core.events import (
     RunStarted,
     TaskFinished,
     UsageReported,
-    decode_lines,
 )
 from kata_cli.core.jsonl import split_lines
+from kata_cli.store.journal import read_journal
 
 GOAL = "Make save atomic, retry the load, and check the records"
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
@@ -159,8 +159,8 @@ def _stage(shell: Shell, args: tuple[str, ...], moments: random.Random | None, j
     run_id = json.loads(lines[0])["run_id"]
     looked = shell.kata("sessions", "show", run_id, "--json")
     assert looked.code == 0, looked.stderr
-    journal = split_lines((shell.runs[0].parent / run_id / "events.jsonl").read_bytes())
-    recorded = list(decode_lines(journal))
+    path = shell.runs[0].parent / run_id / "events.jsonl"
+    journal, recorded = split_lines(path.read_bytes()), read_journal(path).recorded
     return Stage(
         shown=lines, run_id=run_id, status=looked.document["status"], journal=journal, recorded=recorded
     )
