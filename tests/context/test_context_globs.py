@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_without_symlinks_a_glob_means_what_python_says(tree: Path, pattern: str) -> None:
     """The same files as the standard library finds, sorted, each once, relative or absolute."""
     found = set(glob.glob(pattern, root_dir=tree, recursive=True))
-    assert expand(pattern, tree) == sorted(name for name in found if (tree / name).is_file())
+    # Not `Path.is_file`: it would drop the slash of `a.txt/`, which names no file.
+    assert expand(pattern, tree) == sorted(name for name in found if os.path.isfile(f"{tree}/{name}"))
     absolute = expand(f"{tree}/{pattern}", Path("/"))
     assert absolute == [f"{tree}/{name}" for name in expand(pattern, tree)]
 
