@@ -24,7 +24,8 @@ import msgspec
 from table import Row, Sample, fresh_env, installed_kata, interleaved, process, show
 
 from kata_cli.core.records import RunRecord
-from kata_cli.store.session_file import RunEntry, SessionHeader, encode_line
+from kata_cli.core.session import RunEntry, SessionHeader
+from kata_cli.store.session_file import encode_line
 
 FEW = 10
 RUN = ("run", "--mode", "mock", "--quiet", "--no-stdin", "--no-context", "-w", "quick")

@@ -11,11 +11,11 @@ from kata_cli.app.result import body_of
 from kata_cli.core.errors import KataError
 from kata_cli.core.fence import fence
 from kata_cli.core.messages import estimate_tokens
+from kata_cli.core.session import CompactionEntry, Entry, MessageEntry, RunEntry, Session
 from kata_cli.core.text import one_line
 from kata_cli.spec.document import Document
 from kata_cli.store.journal import read_journal
 from kata_cli.store.runs import RunStore
-from kata_cli.store.session_file import CompactionEntry, Entry, MessageEntry, RunEntry, Session
 from kata_cli.store.soundness import shortcomings
 from kata_cli.workflows.model import Result
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Union
 import msgspec
 
 from kata_cli.core.events import VERSION, ContentDelta, Event, StoredEvent
+from kata_cli.core.session import KnownEntry, SessionHeader
 from kata_cli.spec.document import Document
-from kata_cli.store.session_file import KnownEntry, SessionHeader
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 After = Annotated[int, msgspec.Meta(ge=-1)]  # -1: before the first stored event

@@ -19,10 +19,10 @@ from kata_cli.core.errors import KataError
 from kata_cli.core.events import AttemptStarted, ReplyFailed, ReplyFinished, UsageReported
 from kata_cli.core.messages import Message, Request, Usage, estimate_tokens
 from kata_cli.core.redact import Redactor
+from kata_cli.core.session import CompactionEntry
 from kata_cli.providers.service import ProviderService
 from kata_cli.store.open_session import OpenSession
 from kata_cli.store.runs import RunStore
-from kata_cli.store.session_file import CompactionEntry
 from kata_cli.store.session_index import open_sessions
 
 MAX_EARLIER_TOKENS = 100_000

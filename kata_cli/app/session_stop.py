@@ -13,8 +13,8 @@ import msgspec
 from kata_cli.app.options import Common
 from kata_cli.app.session_tree import Stores, open_stores
 from kata_cli.core.errors import KataError
+from kata_cli.core.session import RunEntry
 from kata_cli.store.owner import Owner, owner_file, owner_of
-from kata_cli.store.session_file import RunEntry
 
 WAIT_S = 5.0  # a run that is told to stop takes 2.5 s at the most
 POLL_S = 0.05

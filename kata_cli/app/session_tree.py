@@ -10,16 +10,9 @@ from kata_cli.app.options import Common
 from kata_cli.app.state import open_state
 from kata_cli.core.clock import run_id, stamp, timed_suffix
 from kata_cli.core.errors import KataError
+from kata_cli.core.session import CompactionEntry, Entry, MessageEntry, Origin, RunEntry, Session
 from kata_cli.core.text import one_line
 from kata_cli.store.index import IndexedRuns, open_runs
-from kata_cli.store.session_file import (
-    CompactionEntry,
-    Entry,
-    MessageEntry,
-    Origin,
-    RunEntry,
-    Session,
-)
 from kata_cli.store.session_index import open_sessions
 from kata_cli.store.sessions import SessionStore
 

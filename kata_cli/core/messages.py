@@ -70,18 +70,45 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
         )
 
 
-class Message(msgspec.Struct, frozen=True):
-    """One turn of a conversation, as plain text."""
+class Tool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A function that the model may ask its caller to call.
 
-    role: Literal["user", "assistant"]
+    `parameters` is the JSON Schema of its arguments; empty means an object of any kind.
+    """
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = {}
+
+
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A model's wish that a tool be called; `arguments` is JSON text as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One turn of a conversation, as plain text.
+
+    An assistant may end its turn with tool `calls`; each is answered by a message of role `tool` that names
+    it in `call_id`.
+    """
+
+    role: Literal["user", "assistant", "tool"]
     text: str
+    calls: tuple[ToolCall, ...] = ()
+    call_id: str = ""
+    is_error: bool = False
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One call of a model on behalf of a task.
 
     `task`, `role` and `goal` say what it is for and are not sent. `schema` is the JSON Schema that the
-    answer must follow, `schema_name` its short name. `max_tokens` bounds the answer alone.
+    answer must follow, `schema_name` its short name. `max_tokens` bounds the answer alone. `tools` are those
+    of the caller; the answer may then be calls of them.
     """
 
     task: str
@@ -95,6 +122,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     thinking: str | None = None
     schema: dict[str, Any] | None = None
     schema_name: str = ""
+    tools: tuple[Tool, ...] = ()
     timeout_s: float | None = None
 
     @property
@@ -106,13 +134,15 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A complete answer. `model` is the id that the provider itself reported.
 
-    `thinking` is the level that was in force, empty where nobody knows.
+    `thinking` is the level that was in force, empty where nobody knows. With `calls`, `stop` is `tool_use`,
+    and the text may be empty.
     """
 
     text: str
     model: str
     thinking: str = ""
     stop: StopCause = "stop"
+    calls: tuple[ToolCall, ...] = ()
     usage: Usage = Usage()
     request_id: str | None = None
 

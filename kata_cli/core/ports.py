@@ -29,6 +29,22 @@ class Provider(Protocol):
     async def aclose(self) -> None: ...
 
 
+class LiveProvider(Provider, Protocol):
+    """A provider that may keep something alive between the requests of one conversation.
+
+    Requests of a conversation have the same `task`; each brings all messages so far, so that nothing is lost
+    when what was kept alive is gone, or no longer fits them.
+    """
+
+    async def steer(self, task: str, text: str) -> bool:
+        """Give a message to the answer under way; False where that cannot be done. Raises `KataError`."""
+        ...
+
+    async def leave(self, task: str) -> None:
+        """Let go what is kept for a conversation; harmless where there is nothing."""
+        ...
+
+
 class Clock(Protocol):
     """Wall time (seconds since the epoch) and a monotonic count for durations."""
 

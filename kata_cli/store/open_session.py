@@ -7,9 +7,10 @@ from typing import TypeVar
 
 import msgspec
 
+from kata_cli.core.session import Entry, HeadEntry, NameEntry, RunEntry, Session
 from kata_cli.store.journal import Journal
 from kata_cli.store.owner import OwnerLock
-from kata_cli.store.session_file import Entry, HeadEntry, NameEntry, RunEntry, Session, encode_line
+from kata_cli.store.session_file import encode_line
 from kata_cli.store.session_names import check_name
 
 E = TypeVar("E", bound=Entry)

@@ -8,11 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from kata_cli.core.errors import KataError
+from kata_cli.core.session import MessageEntry, RunEntry, Session
 from kata_cli.store.atomic import FileSystem, refused, remove_tree, sync_directory, temporary
 from kata_cli.store.locking import locked
 from kata_cli.store.owner import Owned, OwnerLock
 from kata_cli.store.runs import RunStore
-from kata_cli.store.session_file import MessageEntry, RunEntry, Session
 from kata_cli.store.sessions import SessionStore
 
 

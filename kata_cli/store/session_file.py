@@ -1,150 +1,30 @@
-"""One session on disk: a header line, then entries that form a tree, each added and none ever changed."""
+"""One session on disk: a header line, then a line for each entry of its tree."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from kata_cli.core.errors import UPGRADE, KataError
 from kata_cli.core.events import encode_json
-from kata_cli.core.messages import Usage
-from kata_cli.core.text import near
+from kata_cli.core.session import (
+    PLACELESS,
+    VERSION,
+    Entry,
+    HeadEntry,
+    KnownEntry,
+    Session,
+    SessionHeader,
+    UnknownEntry,
+)
 from kata_cli.store.journal import whole_lines
 from kata_cli.store.reading import read_file
 
-VERSION = 1
-
 _ENTRY_ID = re.compile(r"e[1-9][0-9]{0,8}")
-
-
-class Origin(msgspec.Struct, frozen=True):
-    """Where a fork left another session; `entry` is None when it took nothing along."""
-
-    session: str
-    entry: str | None
-
-
-class SessionHeader(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="session"):
-    """The first line of a session file. `project` is the root that its runs were made in."""
-
-    v: int = VERSION
-    id: str
-    ts: str
-    name: str
-    project: str
-    forked_from: Origin | None = None
-
-
-class Entry(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    """Base of all entries. The store gives an entry its `id` (`e1`, `e2`, …), `parent` and time."""
-
-    id: str = ""
-    parent: str | None = None
-    ts: str = ""
-
-
-class RunEntry(Entry, frozen=True, kw_only=True, tag="run"):
-    """A run that was made in the session."""
-
-    run_id: str
-
-
-class MessageEntry(Entry, frozen=True, kw_only=True, tag="message"):
-    """One turn of a live session."""
-
-    role: Literal["user", "assistant"]
-    text: str
-
-
-class CompactionEntry(Entry, frozen=True, kw_only=True, tag="compaction"):
-    """A summary that stands for everything before it on its path; sizes in tokens, estimated."""
-
-    summary: str
-    model: str
-    tokens_before: int
-    tokens_after: int
-    usage: Usage = Usage()
-
-
-class NameEntry(Entry, frozen=True, kw_only=True, tag="name"):
-    """The session has a new name; the place in the tree stays."""
-
-    name: str
-
-
-class HeadEntry(Entry, frozen=True, kw_only=True, tag="head"):
-    """The session goes on after `target`; None: from its very beginning."""
-
-    target: str | None
-
-
-class UnknownEntry(Entry, frozen=True, kw_only=True, tag="unknown"):
-    """An entry of a type that only a later kata knows; it keeps its place in the tree."""
-
-
-KnownEntry = RunEntry | MessageEntry | CompactionEntry | NameEntry | HeadEntry
-
-
-class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """A session as its file tells it."""
-
-    header: SessionHeader
-    entries: tuple[Entry, ...] = ()
-    warnings: tuple[str, ...] = ()
-    sound_bytes: int = 0
-
-    @property
-    def id(self) -> str:
-        return self.header.id
-
-    @property
-    def name(self) -> str:
-        """The latest name, empty if it never had one."""
-        names = [entry.name for entry in self.entries if isinstance(entry, NameEntry)]
-        return names[-1] if names else self.header.name
-
-    @property
-    def head(self) -> str | None:
-        """The id of the entry that the next one follows."""
-        for entry in reversed(self.entries):
-            if isinstance(entry, HeadEntry):
-                return entry.target
-            if not isinstance(entry, NameEntry):
-                return entry.id
-        return None
-
-    @property
-    def next_id(self) -> str:
-        """The id of the next entry."""
-        return f"e{max((int(entry.id[1:]) for entry in self.entries), default=0) + 1}"
-
-    @property
-    def nodes(self) -> list[Entry]:
-        """The entries that are places in the tree: all but new names and moves of the head."""
-        return [entry for entry in self.entries if not isinstance(entry, NameEntry | HeadEntry)]
-
-    def path(self, to: str | None = None) -> list[Entry]:
-        """The entries from the root to `to`, by default to the head. Raises `KataError` usage."""
-        by_id = {entry.id: entry for entry in self.nodes}
-        if to is not None and to not in by_id:
-            hint = near(to, by_id) or f"kata sessions tree {self.id}"
-            raise KataError("usage", f"session {self.id} has no entry {to[:80]!r} in its tree", hint)
-        found = []
-        at = to or self.head
-        while at is not None:
-            found.append(by_id[at])
-            at = by_id[at].parent
-        return found[::-1]
-
-    def effective_path(self, to: str | None = None) -> list[Entry]:
-        """The path without what its last compaction stands for; that entry comes first."""
-        path = self.path(to)
-        starts = [index for index, entry in enumerate(path) if isinstance(entry, CompactionEntry)]
-        return path[starts[-1] :] if starts else path
 
 
 def encode_line(value: SessionHeader | Entry) -> bytes:
@@ -202,7 +82,7 @@ def _entries(path: Path, lines: Iterable[bytes]) -> list[Entry]:
         if entry is None or entry.id in ids or not _stands_on(entry, places):
             raise _damaged(path, f"line {number} is no entry of its tree")
         ids.add(entry.id)
-        if not isinstance(entry, NameEntry | HeadEntry):
+        if not isinstance(entry, PLACELESS):
             places.add(entry.id)
         entries.append(entry)
     return entries

@@ -8,20 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kata_cli.core.errors import KataError
+from kata_cli.core.session import Entry, NameEntry, Origin, Session, SessionHeader
 from kata_cli.store.atomic import FileSystem, make_dirs, refused, sweep, sync_directory, write_file
 from kata_cli.store.journal import Journal
 from kata_cli.store.locking import locked
 from kata_cli.store.open_session import OpenSession
 from kata_cli.store.owner import OwnerLock
-from kata_cli.store.session_file import (
-    Entry,
-    NameEntry,
-    Origin,
-    Session,
-    SessionHeader,
-    encode_line,
-    read_session,
-)
+from kata_cli.store.session_file import encode_line, read_session
 from kata_cli.store.session_names import SESSION_ID, check_id, check_name, kept_name, only, unknown
 
 

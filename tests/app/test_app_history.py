@@ -15,10 +15,10 @@ from kata_cli.core.errors import KataError
 from kata_cli.core.events import DraftCreated, Event, ResultInfo, RunFinished, TaskFinished
 from kata_cli.core.fence import blocks
 from kata_cli.core.messages import estimate_tokens
+from kata_cli.core.session import CompactionEntry, Entry, HeadEntry, MessageEntry, RunEntry, Session
 from kata_cli.spec.document import Document, Requirement
 from kata_cli.spec.render import render
 from kata_cli.store.runs import RunStore
-from kata_cli.store.session_file import CompactionEntry, Entry, HeadEntry, MessageEntry, RunEntry, Session
 from kata_cli.store.sessions import SessionStore
 from kata_cli.store.views import write_record
 

@@ -11,11 +11,11 @@ from faulty_fs import ERRNOS, FaultyFs
 from made_events import RUN_ID, finished, lines, recorded
 
 from kata_cli.core.errors import KataError
+from kata_cli.core.session import Entry, MessageEntry, Origin, RunEntry
 from kata_cli.store.atomic import strays
 from kata_cli.store.owner import Owned
 from kata_cli.store.removal import drop_empty, remove_run, size_of
 from kata_cli.store.runs import RunStore
-from kata_cli.store.session_file import Entry, MessageEntry, Origin, RunEntry
 from kata_cli.store.sessions import SessionStore
 from kata_cli.store.views import write_views
 

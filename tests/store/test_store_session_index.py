@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kata_cli.core.errors import KataError
-from kata_cli.store.session_file import NameEntry, Origin, RunEntry, Session
+from kata_cli.core.session import NameEntry, Origin, RunEntry, Session
 from kata_cli.store.session_index import open_sessions
 from kata_cli.store.sessions import SessionStore
 

@@ -18,8 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kata_cli.core.errors import KataError
-from kata_cli.store.owner import Owned, owner_of
-from kata_cli.store.session_file import (
+from kata_cli.core.session import (
     CompactionEntry,
     Entry,
     HeadEntry,
@@ -30,6 +29,7 @@ from kata_cli.store.session_file import (
     Session,
     UnknownEntry,
 )
+from kata_cli.store.owner import Owned, owner_of
 from kata_cli.store.sessions import SessionStore
 
 ID = "s-20261121-054412-k3f9q2"

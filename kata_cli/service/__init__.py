@@ -1,0 +1,1 @@
+"""Live agent sessions over HTTP: REST, server-sent events and one WebSocket."""
