@@ -12,8 +12,9 @@ from kata_cli.config.key_sources import PI_TOKEN
 from kata_cli.config.resolve import Resolved
 from kata_cli.core.ports import Credential, Timeouts
 from kata_cli.core.redact import Redactor
-from kata_cli.pi.options import PiOptions
+from kata_cli.pi.options import LiveOptions, PiOptions
 from kata_cli.providers.pi import PiProvider
+from kata_cli.providers.pi_live import LivePiProvider
 
 # What Pi reads, by the kind of credential.
 PI_VARIABLES = {
@@ -28,14 +29,16 @@ def pi_provider(
     finder: CredentialFinder,
     redactor: Redactor,
     timeouts: Timeouts,
+    live: LiveOptions | None = None,
 ) -> PiProvider:
-    """A pool of Pi processes in the working directory; none is started yet."""
+    """A pool of Pi processes, none of them started yet; in the working directory unless they are `live`."""
     models = pi_models_of(resolved, env)
     for variables in models.keys.values():
         for secret in variables.values():
             redactor.learn(secret)
     keys = {**agent_keys(resolved, finder, redactor), **models.keys}
-    return PiProvider(pi_options(resolved, env, redactor, keys=keys, models=models.document), timeouts)
+    options = pi_options(resolved, env, redactor, keys=keys, models=models.document)
+    return LivePiProvider(options, timeouts, live) if live else PiProvider(options, timeouts)
 
 
 def pi_options(

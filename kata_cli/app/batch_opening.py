@@ -71,7 +71,7 @@ def open_means(options: BatchOptions, work: Work, redactor: Redactor) -> Means:
         clock=clock,
         redactor=redactor,
         api_key_file=options.run.api_key_file,
-        scenario=scenario_of(options.run, mode),
+        scenario=scenario_of(options.run.scenario, mode),
         most_requests=resolved.settings.jobs,
     )
     state = resolved.paths.state

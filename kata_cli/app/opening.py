@@ -23,6 +23,7 @@ from kata_cli.core.errors import KataError
 from kata_cli.core.events import Recorded, RunStarted
 from kata_cli.core.messages import ModelRef, Usage
 from kata_cli.core.redact import Redactor
+from kata_cli.core.session import RunEntry
 from kata_cli.core.stop import Stop
 from kata_cli.output.console import Sink
 from kata_cli.output.screen import Screen
@@ -39,10 +40,11 @@ POOL_THREADS = 2  # a search that is left behind must not hold up the journal
 
 
 class Streams(msgspec.Struct, frozen=True):
-    """Where a run writes: stdout, and the screen on stderr."""
+    """Where a run writes: stdout, and the screen on stderr. `is_watched` is whether it writes before its end."""
 
     stdout: Sink
     screen: Screen
+    is_watched: bool = True
 
 
 class Shared(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,30 +121,34 @@ def _state(prepared: Prepared) -> Path:
 def _joined(prepared: Prepared, run_dir: RunDir, store: SessionStore) -> OpenSession:
     """The run's session with the run in it, locked; if it cannot be had, the run is unmade."""
     try:
-        session = _session(prepared, run_dir, store)
-        try:
-            session.append_run(run_dir.id, ts=stamp(prepared.clock.time()))
-        except KataError:
-            session.close()
-            raise
+        return _session(prepared, run_dir, store)
     except KataError:
         run_dir.close()
         remove_tree(run_dir.path)
         raise
-    return session
 
 
 def _session(prepared: Prepared, run_dir: RunDir, store: SessionStore) -> OpenSession:
-    past = prepared.past
+    past, ts = prepared.past, stamp(prepared.clock.time())
     if past.session_id:
-        return store.open(past.session_id)
+        return _continued(store.open(past.session_id), run_dir.id, ts)
     return store.create(
         f"s-{run_dir.id}",
         project=_places(prepared)["project"],
         name=past.name,
-        ts=stamp(prepared.clock.time()),
+        ts=ts,
         replaces=prepared.is_fixed,
+        entries=[RunEntry(id="e1", ts=ts, run_id=run_dir.id)],
     )
+
+
+def _continued(session: OpenSession, run_id: str, ts: str) -> OpenSession:
+    try:
+        session.append_run(run_id, ts=ts)
+    except KataError:
+        session.close()
+        raise
+    return session
 
 
 def open_providers(prepared: Prepared, env: Mapping[str, str], redactor: Redactor) -> ProviderService:
@@ -179,12 +185,12 @@ def started(run: OpenRun) -> RunStarted:
         kata_version=__version__,
         stdin_bytes=prepared.inputs.stdin_bytes,
         settings={name: value.value for name, value in settings.origins.items() if value.origin != "default"},
-        definition=run.redactor.value(msgspec.to_builtins(prepared.found.workflow)),
+        definition=msgspec.to_builtins(prepared.found.workflow),
         vars=prepared.vars,
         system=prepared.system,
         resumes=prepared.record.resumes,
         replays=prepared.options.replays or "",
-        earlier=run.redactor.text(prepared.past.earlier),
+        earlier=prepared.past.earlier,
         previous=msgspec.to_builtins(prepared.past.previous),
         warnings=[*prepared.resolved.warnings, *prepared.past.warnings],
     )
@@ -244,6 +250,7 @@ def _runtime(
         is_strict=prepared.resolved.settings.strict,
         is_inline=prepared.is_fixed,
         is_kept=not prepared.options.is_ephemeral,
+        is_watched=streams.is_watched,
         write_evidence=partial(_write_evidence, prepared, run_dir.path, recorder.stored, env),
         headline=told,
     )

@@ -91,7 +91,7 @@ def prepare(
     check_recordable(cwd)
     settings = resolved.settings
     asked = _typed(options, resolved) if record.run is None else _recorded(record.run, resolved)
-    scenario = scenario_of(options, settings.runtime_mode)
+    scenario = scenario_of(options.scenario, settings.runtime_mode)
     output = _output(options, resolved, asked.past.file_text)
     if record.exchanges is None:
         check_agents(resolved, env)
@@ -171,13 +171,13 @@ def _var_texts(options: RunOptions, given: Mapping[str, object]) -> dict[str, Va
     return texts
 
 
-def scenario_of(options: RunOptions, mode: str) -> Scenario:
+def scenario_of(name: str | None, mode: str) -> Scenario:
     """What the mock provider is to do. Raises `KataError`."""
-    if options.scenario is None:
+    if name is None:
         return Scenario()
     if mode != "mock":
         raise KataError("usage", "--scenario scripts the mock provider only", "add --mode mock")
-    return read_scenario(Path(options.scenario))
+    return read_scenario(Path(name))
 
 
 def check_agents(resolved: Resolved, env: Mapping[str, str]) -> None:

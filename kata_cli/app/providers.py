@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kata_cli.app.known_secrets import learn_environment
 from kata_cli.app.prices import price_list
@@ -22,6 +23,9 @@ from kata_cli.providers.mock import MockProvider
 from kata_cli.providers.mock.scenario import Scenario
 from kata_cli.providers.service import MOST_REQUESTS, Policy, ProviderService
 
+if TYPE_CHECKING:
+    from kata_cli.pi.options import LiveOptions
+
 
 def open_service(
     resolved: Resolved,
@@ -33,10 +37,12 @@ def open_service(
     scenario: Scenario | None = None,
     spent: Usage = Usage(),  # noqa: B008 - frozen
     most_requests: int = MOST_REQUESTS,
+    live_agents: LiveOptions | None = None,
 ) -> ProviderService:
     """The provider service of a command, with the timeouts, fallbacks and limits of its settings.
 
-    `spent` counts towards the limits: a resumed run goes on with the budget that is left.
+    `spent` counts towards the limits: a resumed run goes on with the budget that is left. With `live_agents`
+    an agent of pi mode is kept for each conversation, that is, for each task.
 
     The redactor learns every key that the environment holds, asked for or not, and those that are found.
     """
@@ -50,7 +56,7 @@ def open_service(
         clock=clock,
         on_secret=redactor.learn,
         account=_account(resolved, spent),
-        connect=_connector(resolved, env, finder, redactor, scenario),
+        connect=_connector(resolved, env, finder, redactor, scenario, live_agents),
         # Retries of a run on fixed time must take the same time in every run.
         jitter=random.random if isinstance(clock, SystemClock) else lambda: 0.0,
         most_requests=most_requests,
@@ -104,6 +110,7 @@ def _connector(
     finder: CredentialFinder,
     redactor: Redactor,
     scenario: Scenario | None,
+    live_agents: LiveOptions | None,
 ) -> Callable[[Endpoint, Credential, Timeouts], Provider]:
     def connect(endpoint: Endpoint, credential: Credential, timeouts: Timeouts) -> Provider:
         if endpoint.kind == "mock":
@@ -111,7 +118,7 @@ def _connector(
         if endpoint.kind == "pi":
             from kata_cli.app.agents import pi_provider
 
-            return pi_provider(resolved, env, finder, redactor, timeouts)
+            return pi_provider(resolved, env, finder, redactor, timeouts, live_agents)
         return registry.connect(endpoint, credential, timeouts)
 
     return connect

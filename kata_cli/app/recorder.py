@@ -19,9 +19,12 @@ from kata_cli.core.redact import Redactor, StreamRedactor
 
 
 class Lines(Protocol):
-    """Where stored lines go. `append` is durable when it returns; it raises `KataError` io."""
+    """Where stored lines go. `append` raises `KataError` io.
 
-    def append(self, lines: list[bytes]) -> None: ...
+    With `is_durable` they, and all before them, outlive a loss of power once it returns.
+    """
+
+    def append(self, lines: list[bytes], *, is_durable: bool) -> None: ...
 
 
 class Recorder:
@@ -44,7 +47,7 @@ class Recorder:
         # The watchdog's thread records the end of a run whose loop no longer answers.
         self._lock = threading.Lock()
 
-    def take(self, events: list[Event]) -> list[Recorded]:
+    def take(self, events: list[Event], *, is_durable: bool = True) -> list[Recorded]:
         """Store a batch with one write, then fold it in. Deltas alone cost no write.
 
         Raises `KataError` io when the journal refuses; the batch is numbered and folded all the same.
@@ -58,7 +61,7 @@ class Recorder:
             self.stored += stored
             self._last = batch
             if stored and not self.is_broken:
-                self._append([recorded.line() for recorded in stored])
+                self._append([recorded.line() for recorded in stored], is_durable=is_durable)
             return batch
 
     @property
@@ -66,9 +69,9 @@ class Recorder:
         """The batch of the latest `take`, also of one that raised."""
         return self._last
 
-    def _append(self, lines: list[bytes]) -> None:
+    def _append(self, lines: list[bytes], *, is_durable: bool) -> None:
         try:
-            self._journal.append(lines)
+            self._journal.append(lines, is_durable=is_durable)
         except BaseException:
             self.is_broken = True
             raise

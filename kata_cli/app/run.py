@@ -17,7 +17,7 @@ from kata_cli.app.prepare import Prepared
 from kata_cli.app.signals import SignalStop
 from kata_cli.context.gather import gather
 from kata_cli.core.errors import Failure, KataError
-from kata_cli.core.events import ContextGathered
+from kata_cli.core.events import ContextGathered, Event
 from kata_cli.core.redact import Redactor
 from kata_cli.engine import run as engine
 from kata_cli.store.atomic import write_file
@@ -63,12 +63,13 @@ async def _orchestrate(run: OpenRun) -> None:
     context = await _gathered(run)
     if context is None:
         return
-    await runtime.handle([context])
     plan = make_plan(run.prepared, run.models, context.text, run.redactor.text)
     finished = run.prepared.record.run.finished if run.prepared.record.run else {}
+    waiting: list[Event] = [context]  # the plan follows at once: both are made durable together
     async with aclosing(engine.run(plan, run.service, finished, stop=runtime.stop)) as batches:
         async for batch in batches:
-            await runtime.handle(batch)
+            await runtime.handle([*waiting, *batch])
+            waiting = []
 
 
 async def _gathered(run: OpenRun) -> ContextGathered | None:
@@ -79,7 +80,10 @@ async def _gathered(run: OpenRun) -> ContextGathered | None:
     recorded = run.prepared.record.run
     if recorded is not None and recorded.context is not None:
         return recorded.context
-    search = partial(gather, context_query(run.prepared), run.redactor.text)
+    query = context_query(run.prepared)
+    search = partial(gather, query, run.redactor.text)
+    if not query.reads_files:
+        return search()
     work = asyncio.ensure_future(run.runtime.in_thread(search))
     stopped = asyncio.ensure_future(run.runtime.stop.wait())
     await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)

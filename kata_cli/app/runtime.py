@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -15,7 +16,7 @@ from kata_cli.app.outlet import Outlet
 from kata_cli.app.recorder import Recorder
 from kata_cli.app.result import body_of
 from kata_cli.core.errors import Failure, KataError
-from kata_cli.core.events import ContentDelta, Event, ResultInfo
+from kata_cli.core.events import AttemptFailed, ContentDelta, Event, ResultInfo, TaskFinished
 from kata_cli.core.ports import Clock
 from kata_cli.core.stop import Stop
 from kata_cli.core.text import neutral
@@ -26,15 +27,17 @@ from kata_cli.workflows.model import Result
 T = TypeVar("T")
 
 TICK_S = 0.125
+PAID_FOR = (TaskFinished, AttemptFailed)
 
 
 class Runtime:
-    """One run in progress. Whatever is shown is recorded first.
+    """One run in progress. Whatever is shown is durable first.
 
-    Blocking work is done in `pool`; `is_inline` keeps it on the loop's own thread, for runs on virtual time.
-    `write_evidence` writes
-    what is derived from the journal; `headline` says in few words what the result is. Without `is_kept` the
-    run's directory goes with the run, so no path into it is told.
+    Nothing of a run that is not `is_watched` is shown before its end: only what a provider was paid for, and
+    that end, are made durable as they come. Blocking work is done in `pool`; `is_inline` keeps it on the
+    loop's own thread, for runs on virtual time. `write_evidence` writes what is derived from the journal;
+    `headline` says in few words what the result is. Without `is_kept` the run's directory goes with the run,
+    so no path into it is told.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Runtime:
         is_strict: bool,
         is_inline: bool,
         is_kept: bool,
+        is_watched: bool,
         write_evidence: Callable[[], object],
         headline: Callable[[ResultBody], str],
     ) -> None:
@@ -57,6 +61,7 @@ class Runtime:
         self.stop = stop
         self.is_inline = is_inline
         self._is_kept = is_kept
+        self._is_watched = is_watched
         self._outlet = outlet
         self._run_dir = run_dir
         self._clock = clock
@@ -75,15 +80,24 @@ class Runtime:
 
     async def handle(self, events: list[Event]) -> None:
         """Record a batch, durable first, then show it. A journal that refuses stops the run."""
-        try:
-            if all(isinstance(event, ContentDelta) for event in events):
-                batch = self.recorder.take(events)
+        with self._stopping():
+            if any(map(self._must_last, events)):
+                await self.in_thread(partial(self.recorder.take, events))
             else:
-                batch = await self.in_thread(lambda: self.recorder.take(events))
+                self.recorder.take(events, is_durable=False)
+        await self._outlet.show(self.recorder.last_batch, self.recorder.record)
+
+    def _must_last(self, event: Event) -> bool:
+        """Whether an event has to be durable now."""
+        return isinstance(event, PAID_FOR) or (self._is_watched and not isinstance(event, ContentDelta))
+
+    @contextlib.contextmanager
+    def _stopping(self) -> Iterator[None]:
+        """Stop the run when the journal refuses; what it did not take is shown all the same."""
+        try:
+            yield
         except KataError as error:
             self.stop.request(error.failure)
-            batch = self.recorder.last_batch
-        await self._outlet.show(batch, self.recorder.record)
 
     async def tick(self) -> None:
         """Keep the screen alive until cancelled."""
@@ -103,10 +117,10 @@ class Runtime:
             info = self._info(body)
             body = msgspec.structs.replace(body, path=info.path or None)
             failure = await self._outlet.bring_out(body) or self._strictness() or self.stop.failure
-        await self.handle([self._finished(failure, info, warnings)])
-        await self.in_thread(self._save_evidence)
+        with self._stopping():
+            await self.in_thread(partial(self._end, self._finished(failure, info, warnings)))
+        await self._outlet.show(self.recorder.last_batch, self.recorder.record)
         refused = await self._outlet.close(body, self.recorder.record, self._headline(body) if body else "")
-        await self.in_thread(self._run_dir.close)
         return failure or (self.stop.failure if self.recorder.is_broken else None) or refused
 
     def say(self, text: str) -> None:
@@ -142,6 +156,14 @@ class Runtime:
             return None
         rules = ", ".join(dict.fromkeys(finding.rule for finding in found))
         return Failure(code="findings", message=f"{len(found)} findings under --strict: {rules}")
+
+    def _end(self, last: Event) -> None:
+        """Record the end, write what is derived from the journal, give the run free. Raises `KataError` io."""
+        try:
+            self.recorder.take([last])
+        finally:
+            self._save_evidence()
+            self._run_dir.close()
 
     def _save_evidence(self) -> None:
         """The journal holds everything already, so a view that cannot be written is only a warning."""

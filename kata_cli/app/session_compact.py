@@ -13,19 +13,20 @@ from kata_cli.app.place import working_directory
 from kata_cli.app.prepare import check_agents, resolved_settings
 from kata_cli.app.providers import open_service
 from kata_cli.config.resolve import Resolved
+from kata_cli.config.settings import Settings
 from kata_cli.core import loop
 from kata_cli.core.clock import SystemClock, stamp
 from kata_cli.core.errors import KataError
 from kata_cli.core.events import AttemptStarted, ReplyFailed, ReplyFinished, UsageReported
-from kata_cli.core.messages import Message, Request, Usage, estimate_tokens
+from kata_cli.core.messages import Message, ModelRef, Request, Usage, estimate_tokens
+from kata_cli.core.ports import Provider
 from kata_cli.core.redact import Redactor
-from kata_cli.core.session import CompactionEntry
-from kata_cli.providers.service import ProviderService
-from kata_cli.store.open_session import OpenSession
+from kata_cli.core.session import CompactionEntry, Session
 from kata_cli.store.runs import RunStore
 from kata_cli.store.session_index import open_sessions
 
 MAX_EARLIER_TOKENS = 100_000
+TASK = "compact"
 SYSTEM = """
 You keep the memory of a software team. You are shown the turns of a session: goals, and the drafts or
 answers that came of them. Write what somebody who goes on needs to know, and nothing else: the goals in the
@@ -59,37 +60,46 @@ def compact_session(options: Common, text: str, redactor: Redactor) -> Compactio
     with store.open(session_id) as session:
         found, done.warnings = turns(session.session, RunStore(resolved.paths.state))
         earlier = redactor.text(earlier_text(found, MAX_EARLIER_TOKENS))
-        if _has_news(session) and earlier:
-            entry = loop.run(_summary(resolved, options, redactor, earlier))
+        if has_news(session.session) and earlier:
+            entry = loop.run(_summarized(resolved, options, redactor, earlier))
             done.entry = session.append(entry, ts=stamp(SystemClock().time()))
     return done
 
 
-def _has_news(session: OpenSession) -> bool:
+def has_news(session: Session) -> bool:
     """Whether anything came after the last compaction."""
-    return any(not isinstance(entry, CompactionEntry) for entry in session.session.effective_path())
+    return any(not isinstance(entry, CompactionEntry) for entry in session.effective_path())
 
 
-async def _summary(resolved: Resolved, options: Common, redactor: Redactor, earlier: str) -> CompactionEntry:
-    """The entry that stands for `earlier`. Raises `KataError`."""
+async def _summarized(
+    resolved: Resolved, options: Common, redactor: Redactor, earlier: str
+) -> CompactionEntry:
+    settings = resolved.settings
     service = open_service(
         resolved, os.environ, clock=SystemClock(), redactor=redactor, api_key_file=options.api_key_file
     )
     try:
-        settings = resolved.settings
-        request = Request(
-            task="compact",
-            role="compact",
-            model=service.choose(settings.provider, settings.model).model,
-            system=SYSTEM,
-            messages=(Message("user", f"{earlier}\n\n{PROMPT}"),),
-            max_tokens=settings.max_tokens,
-            temperature=settings.temperature,
-            thinking=settings.thinking,
-        )
-        answer = await _answer(service, request)
+        model = service.choose(settings.provider, settings.model).model
+        return await summarize(service, settings, model, redactor, earlier)
     finally:
         await service.aclose()
+
+
+async def summarize(
+    provider: Provider, settings: Settings, model: ModelRef, redactor: Redactor, earlier: str
+) -> CompactionEntry:
+    """The entry that stands for `earlier`, by a model. Raises `KataError`."""
+    request = Request(
+        task=TASK,
+        role="compact",
+        model=model,
+        system=SYSTEM,
+        messages=(Message("user", f"{earlier}\n\n{PROMPT}"),),
+        max_tokens=settings.max_tokens,
+        temperature=settings.temperature,
+        thinking=settings.thinking,
+    )
+    answer = await _answer(provider, request)
     summary = redactor.text(answer.text)
     return CompactionEntry(
         summary=summary,
@@ -108,10 +118,10 @@ class _Answer(msgspec.Struct):
     usage: Usage = Usage()
 
 
-async def _answer(service: ProviderService, request: Request) -> _Answer:
+async def _answer(provider: Provider, request: Request) -> _Answer:
     """Raises `KataError`, also when the answer is empty or cut: half a summary would lose the rest."""
     answer = _Answer()
-    async with aclosing(service.stream(request)) as events:  # type: ignore[type-var]
+    async with aclosing(provider.stream(request)) as events:  # type: ignore[type-var]
         async for event in events:
             match event:
                 case AttemptStarted(model=model):

@@ -73,6 +73,13 @@ def workflows() -> TyperGroup:
     return _group(app)
 
 
+def serve() -> TyperCommand:
+    """Serve live agent sessions over REST, SSE and WebSocket, with a panel for the browser."""
+    from kata_cli.cli.serve import serve
+
+    return _command("serve", serve)
+
+
 def config() -> TyperGroup:
     """Show the effective settings."""
     from kata_cli.cli.config import app
@@ -104,6 +111,7 @@ def completion() -> TyperCommand:
 PANELS: dict[str, tuple[Callable[[], TyperCommand | TyperGroup], ...]] = {
     "Work": (run, batch, models, auth, sessions),
     "Specs": (spec, workflows),
+    "Live agents": (serve,),
     "Setup": (config, doctor, schema, completion),
 }
 COMMANDS = {load.__name__: load for panel in PANELS.values() for load in panel}

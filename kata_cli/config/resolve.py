@@ -17,7 +17,7 @@ from kata_cli.config.endpoints import ProviderEntry
 from kata_cli.config.layers import Layer
 from kata_cli.config.paths import Paths, find_paths
 from kata_cli.config.setting import Origin, Value
-from kata_cli.config.settings import PI_JOBS, SETTINGS, Settings
+from kata_cli.config.settings import LOCAL, PI_JOBS, SETTINGS, Settings
 from kata_cli.config.values import nearest
 from kata_cli.core import toml
 from kata_cli.core.errors import KataError
@@ -96,6 +96,7 @@ def resolve(
         files.insert(0, ("project", project))
     providers = endpoints.build(files, env, allows_http=settings.allow_http)
     _check_provider(settings, providers)
+    _check_services(settings)
     if not is_trusted and settings.provider is None:
         trust.check_model(project_layer.values.get("model"), providers)
     return Resolved(
@@ -182,6 +183,16 @@ def _check_provider(settings: Settings, providers: Mapping[str, ProviderEntry]) 
         known + near,
         "kata models list, or define it below [providers] in your config",
     )
+
+
+def _check_services(settings: Settings) -> None:
+    for url in settings.services:
+        try:
+            if url != LOCAL:
+                endpoints.check_url(url, allows_http=settings.allow_http)
+        except ValueError as error:
+            hint = "--service http://127.0.0.1:8765"
+            raise layers.rejection(settings.origins["services"], str(error), hint) from None
 
 
 def _unknown_variables(env: Mapping[str, str], providers: Mapping[str, ProviderEntry]) -> list[str]:

@@ -47,7 +47,7 @@ def _closed(properties: dict[str, Any]) -> dict[str, Any]:
 def _setting(setting: Setting[Any]) -> dict[str, Any]:
     schema = {"description": setting.help, **_value(setting)}
     if setting.default not in (None, "", (), {}):
-        schema["default"] = list(setting.default) if setting.kind == "list" else setting.default
+        schema["default"] = list(setting.default) if isinstance(setting.default, tuple) else setting.default
     return schema
 
 
@@ -64,7 +64,7 @@ def _value(setting: Setting[Any]) -> dict[str, Any]:
         case "duration":
             text = {"type": "string", "pattern": f"^{PATTERN}$"}
             return {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": MAX_S}, text]}
-        case "list":
+        case "list" | "paths":
             return {"type": "array", "items": _TEXT}
         case "table":
             return {"type": "object", "additionalProperties": _SCALAR}

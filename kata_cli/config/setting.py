@@ -10,7 +10,7 @@ import msgspec
 T = TypeVar("T")
 
 Origin = Literal["flag", "env", "profile", "project", "user", "default"]
-Kind = Literal["str", "int", "float", "bool", "duration", "list", "table", "path", "target"]
+Kind = Literal["str", "int", "float", "bool", "duration", "list", "table", "path", "paths", "target"]
 
 
 class Value(msgspec.Struct, frozen=True):
@@ -27,7 +27,7 @@ class Setting(Generic[T]):
     `key` is the dotted TOML key, `aliases` are variables read when `env` is unset. `is_trusted` lets an
     untrusted project file set it, and then only to `trusted_choices` where these are given; with
     `lower_wins` such a file can lower the value but not raise it. `is_user_only` keeps it out of every
-    project file. A `path` or `target` (a bare name, or a path) in a file is relative to that file.
+    project file. A `path` (also of `paths`) or `target` (a bare name, or a path) in a file is relative to it.
     """
 
     name = ""
@@ -102,5 +102,10 @@ class Values:
 
     @classmethod
     def declared(cls) -> dict[str, Setting[Any]]:
-        """The declarations by name, in order."""
-        return {name: entry for name, entry in vars(cls).items() if isinstance(entry, Setting)}
+        """The declarations by name, in order, those of the classes it stands on last."""
+        return {
+            name: entry
+            for owner in cls.__mro__
+            for name, entry in vars(owner).items()
+            if isinstance(entry, Setting)
+        }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from kata_cli.config.setting import Setting, Values
+from kata_cli.config.serve_settings import ServeSettings
+from kata_cli.config.setting import Setting
 from kata_cli.core.messages import THINKING_LEVELS
 
 MODES = ("native", "pi", "mock")
 AUTH_MODES = ("api_key", "token_session")
 PI_JOBS = 4
+LOCAL = "local"  # among the services: the agents that a run starts itself
 
 
 def _seconds(default_s: float | None, help: str, *flags: str) -> Setting[Any]:
@@ -18,7 +20,7 @@ def _seconds(default_s: float | None, help: str, *flags: str) -> Setting[Any]:
     )
 
 
-class Settings(Values):
+class Settings(ServeSettings):
     """Every setting of kata outside `[providers]`, with its effective value."""
 
     runtime_mode = Setting(
@@ -252,6 +254,21 @@ class Settings(Values):
         "Allow agents in a CI job.",
         kind="bool",
         flags=("--allow-agent",),
+    )
+    services = Setting[tuple[str, ...]](
+        (),
+        "URL of a kata serve to use; repeatable. In a run of mode pi, local adds agents of its own.",
+        kind="list",
+        flags=("--service",),
+        aliases=("KATA_SERVICE",),
+        metavar="URL",
+    )
+    service_token_file = Setting[tuple[str, ...]](
+        (),
+        "File with the token of the services; repeatable, then one for each --service in order.",
+        kind="paths",
+        flags=("--token-file",),
+        metavar="FILE",
     )
     home = Setting[str | None](
         None,

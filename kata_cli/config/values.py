@@ -38,9 +38,15 @@ def check(setting: Setting[Any], raw: Any) -> Any:
 
 def located(setting: Setting[Any], value: Any, folder: Path) -> Any:
     """A path made absolute, relative to the folder of the file that names it."""
+    if setting.kind == "paths":
+        return tuple(_absolute(folder, path) for path in value)
     if setting.kind == "path" or (setting.kind == "target" and is_path(value)):
-        return str(folder / os.path.expanduser(value))
+        return _absolute(folder, value)
     return value
+
+
+def _absolute(folder: Path, path: str) -> str:
+    return str(folder / os.path.expanduser(path))
 
 
 def is_path(target: str) -> bool:
@@ -63,7 +69,7 @@ def _typed(kind: str, text: str) -> Any:
             return float(text)
         case "bool":
             return _parse_bool(text.lower())
-        case "list":
+        case "list" | "paths":
             return [part.strip() for part in text.split(",") if part.strip()]
     return text
 
@@ -87,7 +93,7 @@ def _converted(setting: Setting[Any], raw: Any) -> Any:
             return float(raw)
         case "duration" if isinstance(raw, str):
             return _duration(setting, raw)
-        case "list" if isinstance(raw, list | tuple) and all(_is_text(item) for item in raw):
+        case "list" | "paths" if isinstance(raw, list | tuple) and all(_is_text(item) for item in raw):
             return tuple(raw)
         case "table" if isinstance(raw, dict) and all(_is_scalar(item) for item in raw.values()):
             return raw
@@ -135,6 +141,7 @@ def _expected(setting: Setting[Any]) -> str:
         "list": "a list of texts",
         "table": "a table of texts, numbers or booleans",
         "path": "a path",
+        "paths": "a list of paths",
         "target": "a name or a path",
     }.get(setting.kind, "a text")
     if setting.minimum is not None and setting.maximum is not None:

@@ -38,3 +38,8 @@ class ContextQuery(msgspec.Struct, frozen=True, kw_only=True):
     stdin_text: str = ""
     limits: Limits = Limits()
     cache_dir: Path | None = None
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether there is anything to look for on the disk."""
+        return self.root is not None or bool(self.files)

@@ -40,7 +40,7 @@ class FixedClock:
 def stamp(epoch_s: float) -> str:
     """RFC 3339 in UTC with milliseconds: `2026-11-21T05:44:12.345Z`."""
     moment = datetime.fromtimestamp(round(epoch_s, 3), UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_stamp(text: str) -> float:
@@ -50,7 +50,7 @@ def parse_stamp(text: str) -> float:
 
 def random_suffix(length: int = 6) -> str:
     """A random suffix for ids, in lower-case letters and digits."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+    return derived_suffix(secrets.token_bytes(16), length)
 
 
 def timed_suffix(epoch_s: float) -> str:

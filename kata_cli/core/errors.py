@@ -68,6 +68,7 @@ MEANINGS: dict[str, Meaning] = {
         Exit.UNAVAILABLE, True, "try again later, or name a second model with --fallback"
     ),
     "timeout": Meaning(Exit.UNAVAILABLE, True, "try again, or raise --idle-timeout"),
+    "busy": Meaning(Exit.UNAVAILABLE, True, "wait until it is free, or stop what it does"),
     "limit_reached": Meaning(Exit.LIMIT, False, "raise the limit that is named"),
     "task_failed": Meaning(Exit.DELEGATION, False, "kata sessions show last"),
     "invalid_output": Meaning(

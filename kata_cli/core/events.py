@@ -143,12 +143,16 @@ class ToolStarted(Event, tag="tool.started"):
 
 
 class ToolFinished(Event, tag="tool.finished"):
-    """A tool call of an agent ended."""
+    """A tool call of an agent ended.
+
+    `output` is the beginning of what it gave back; only agents of a live session tell it.
+    """
 
     task: str
     tool: str
     call_id: str = ""
     is_error: bool = False
+    output: str = ""
 
 
 class UsageReported(Event, tag="usage.reported"):

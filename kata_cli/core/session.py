@@ -48,8 +48,20 @@ class RunEntry(Entry, frozen=True, kw_only=True, tag="run"):
     run_id: str
 
 
+class ToolStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A tool that an agent used on the way to its answer, shortened."""
+
+    tool: str
+    input: str = ""
+    output: str = ""
+    is_error: bool = False
+
+
 class MessageEntry(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="message"):
-    """One message of a live session; an answer tells its model, why it ended and what it took."""
+    """One message of a live session; an answer tells its model, why it ended and what it took.
+
+    `is_error` marks the result of a tool that failed, and an answer that was broken off.
+    """
 
     role: Literal["user", "assistant", "tool"]
     text: str
@@ -59,6 +71,7 @@ class MessageEntry(Entry, frozen=True, kw_only=True, omit_defaults=True, tag="me
     model: str = ""
     stop: StopCause = "stop"
     usage: Usage = Usage()
+    steps: tuple[ToolStep, ...] = ()
 
     @property
     def message(self) -> Message:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 from pathlib import Path
 
 import msgspec
@@ -15,37 +14,26 @@ from kata_cli.core.text import near
 from kata_cli.pi import home as homes
 from kata_cli.pi import orphans, wire
 from kata_cli.pi.binary import Version
-from kata_cli.pi.child import Child, spawn
-from kata_cli.pi.options import PiOptions
+from kata_cli.pi.child import Child
+from kata_cli.pi.options import PiOptions, Purpose
 from kata_cli.pi.rpc import Rejected
 from kata_cli.pi.turn import Turn
 from kata_cli.pi.wire import Levels, Model, Models, State
 
 # How long after the end of a failed run an old version may take to announce that it tries again.
 RETRY_SIGN_S = 0.2
+# How long a run may take to end once it is told to.
+ABORT_S = 2.0
 LIST = "kata models list --mode pi"
-# No extensions, skills, prompt templates, AGENTS.md or CLAUDE.md; the empty texts stand in the way of the
-# project's own `.pi/SYSTEM.md` and `.pi/APPEND_SYSTEM.md`, which 0.74 reads without being asked.
-CONFINED = ("-ne", "-ns", "-np", "-nc", "--system-prompt", "", "--append-system-prompt", "")
-
-
-def argv(binary: Path, options: PiOptions, home: Path) -> list[str | Path]:
-    """The command line: what is stored goes with `home`, nothing of the project is obeyed unless asked for.
-
-    With `--no-session` 0.74 writes the sessions of `new_session` into the working directory.
-    """
-    tools = ["--tools", ",".join(options.tools)] if options.tools else ["--no-tools"]
-    extras = [] if options.has_extensions else CONFINED
-    return [binary, "--mode", "rpc", "--session-dir", home / "sessions", *tools, *extras]
 
 
 class Agent:
     """A live process that takes one prompt at a time. Made by `start`; to be made `ready` first."""
 
     def __init__(
-        self, child: Child, version: asyncio.Task[Version], key: str, home: Path, options: PiOptions
+        self, child: Child, version: asyncio.Task[Version], purpose: Purpose, home: Path, options: PiOptions
     ) -> None:
-        self.key = key
+        self.purpose = purpose
         self._version = version
         self._child = child
         self._home = home
@@ -56,6 +44,11 @@ class Agent:
     @property
     def is_alive(self) -> bool:
         return self._child.is_alive
+
+    @property
+    def has_session(self) -> bool:
+        """Whether a session was begun, which the next prompt goes on with unless it is renewed."""
+        return bool(self._session_id)
 
     @property
     def failure(self) -> Failure | None:
@@ -98,15 +91,15 @@ class Agent:
         if state.session_id == self._session_id or state.message_count:
             raise KataError("agent_unavailable", "Pi did not begin a new session", "kata doctor")
         self._session_id = state.session_id
-        if _ref(state.model) != model:
-            await self._set_model(model)
-        if thinking is not None:
-            await self._child.rpc.call("set_thinking_level", {"level": thinking})
-        return await self._check(model, thinking)
+        return await self._use(state, model, thinking)
 
-    async def prompt(self, text: str, task: str) -> Turn:
+    async def adjust(self, model: ModelRef, thinking: str | None) -> str:
+        """`prepare`, but the session goes on; without a level the one in force stays, as far as it can."""
+        return await self._use(await self._state(), model, thinking)
+
+    async def prompt(self, text: str, task: str, *, is_live: bool = False) -> Turn:
         """Begin a run. Raises `KataError` when Pi does not accept the prompt."""
-        turn = Turn(task, has_settled=self._version.result().has_settled)
+        turn = Turn(task, has_settled=self._version.result().has_settled, is_live=is_live)
         self._child.rpc.listener = turn
         await self._child.rpc.call("prompt", {"message": text})
         return turn
@@ -120,6 +113,19 @@ class Agent:
         turn.changed.clear()
         if turn.may_be_over:
             await self._check_end(turn)
+
+    async def steer(self, text: str) -> None:
+        """Give a message to the run, to be read before the model is next asked. Raises `KataError`."""
+        await self._child.rpc.call("steer", {"message": text})
+
+    async def abort(self) -> bool:
+        """Break off the run, if there is one; whether the process can go on."""
+        self._child.rpc.listener = None
+        self._child.resume()
+        with contextlib.suppress(KataError):
+            await self._child.rpc.call("abort", within_s=ABORT_S)
+            return self.is_alive
+        return False
 
     async def models(self) -> list[tuple[Model, list[str]]]:
         """The models that Pi can use, each with its thinking levels."""
@@ -143,6 +149,13 @@ class Agent:
 
     async def _listed(self) -> list[Model]:
         return (await self._child.rpc.ask("get_available_models", Models)).models
+
+    async def _use(self, state: State, model: ModelRef, thinking: str | None) -> str:
+        if _ref(state.model) != model:
+            await self._set_model(model)
+        if thinking is not None:
+            await self._child.rpc.call("set_thinking_level", {"level": thinking})
+        return await self._check(model, thinking)
 
     async def _set_model(self, model: ModelRef) -> None:
         try:
@@ -200,32 +213,3 @@ async def _goes_on(turn: Turn, within_s: float) -> None:
             while turn.may_be_over and not turn.is_over:
                 turn.changed.clear()
                 await turn.changed.wait()
-
-
-async def start(binary: Path, version: asyncio.Task[Version], key: str, options: PiOptions) -> Agent:
-    """A Pi that is starting, with a provider's key; the empty name stands for all keys, where none is used.
-
-    Its version may still be asked for, since that takes as long as the start. Raises `KataError`
-    agent_unavailable, and then leaves nothing.
-    """
-    home = homes.make(options.agent_dir, options.models, trusts_project=options.has_extensions)
-    try:
-        child = await spawn(
-            argv(binary, options, home),
-            cwd=options.cwd,
-            environment=homes.child_environment(options, _keys(options, key), home),
-            command_s=options.command_s,
-            redact=options.redact,
-            # One that runs programs must end them itself, for they are in groups of their own.
-            death_signal=signal.SIGTERM if options.may_run_programs else signal.SIGKILL,
-        )
-    except BaseException:
-        homes.remove(home)
-        raise
-    return Agent(child, version, key, home, options)
-
-
-def _keys(options: PiOptions, key: str) -> dict[str, str]:
-    if key:
-        return dict(options.keys.get(key, {}))
-    return {name: value for keys in options.keys.values() for name, value in keys.items()}

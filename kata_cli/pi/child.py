@@ -21,6 +21,7 @@ TAIL_BYTES = 4096
 EOF_S, TERM_S, KILL_S = 0.5, 2.0, 0.5
 # How long the last bytes of a dead process, or the end of one that closed its output, may take to arrive.
 LAST_WORDS_S = 0.05
+STOPPED = Failure(code="agent_unavailable", message="Pi was stopped", provider="pi")
 
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 
@@ -61,14 +62,19 @@ class Child(asyncio.SubprocessProtocol):
             self._pipe(_STDOUT).resume_reading()
 
     async def stop(self) -> None:
-        """End the process and its group: abort, end of input, TERM, KILL; within 3 s, whatever it does."""
+        """End the process and its group: abort, end of input, TERM, KILL; within 3 s, whatever it does.
+
+        A run that is under way is told so at once.
+        """
+        if self.rpc.listener is not None:
+            self.rpc.listener.fail(STOPPED)
         self.rpc.listener = None
         try:
             if not self._exited.is_set():
                 self.resume()
                 await self._persuade()
         finally:
-            self._end(Failure(code="agent_unavailable", message="Pi was stopped", provider="pi"))
+            self._end(STOPPED)
             await self._has_exited(KILL_S)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

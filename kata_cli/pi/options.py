@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,6 +13,29 @@ READ_ONLY_TOOLS = ("read", "grep", "find", "ls")
 
 def _unchanged(text: str) -> str:
     return text
+
+
+class Purpose(NamedTuple):
+    """What an agent is started for: the provider whose key it gets, and perhaps one conversation.
+
+    The empty provider stands for all keys, where none is used; without a `directory` it works where the
+    options say.
+    """
+
+    provider: str
+    task: str = ""
+    directory: Path | None = None
+
+
+class LiveOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How agents live on between the requests of a conversation.
+
+    `directory_of` says where the agent of a conversation works, by its task; at most `max_instances` of them
+    are alive, of which those that rest give way to others, the longest at rest first.
+    """
+
+    directory_of: Callable[[str], Path]
+    max_instances: int
 
 
 class PiOptions(msgspec.Struct, frozen=True, kw_only=True):

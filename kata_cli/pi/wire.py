@@ -43,20 +43,15 @@ class Frame(msgspec.Struct, rename="camel"):
     tool_name: Any = ""
     args: msgspec.Raw = msgspec.Raw(b"")
     is_error: Any = False
+    result: msgspec.Raw = msgspec.Raw(b"{}")
     will_retry: Any = False
     method: Any = ""
 
 
-class Message(msgspec.Struct, rename="camel"):
-    """A finished message; `content` is a list of blocks, or a text."""
+class Said(msgspec.Struct, rename="camel"):
+    """What somebody or some tool said; `content` is a list of blocks, or a text."""
 
-    role: Any = ""
     content: Any = None
-    stop_reason: Any = ""
-    error_message: Any = None
-    usage: Any = None
-    model: Any = ""
-    response_id: Any = None
 
     @property
     def text(self) -> str:
@@ -67,6 +62,17 @@ class Message(msgspec.Struct, rename="camel"):
         parts = [block for block in blocks if isinstance(block, dict) and block.get("type") == "text"]
         texts = [part.get("text") for part in parts]
         return "".join(text for text in texts if isinstance(text, str))
+
+
+class Message(Said, rename="camel"):
+    """A finished message."""
+
+    role: Any = ""
+    stop_reason: Any = ""
+    error_message: Any = None
+    usage: Any = None
+    model: Any = ""
+    response_id: Any = None
 
 
 class Model(msgspec.Struct, rename="camel"):

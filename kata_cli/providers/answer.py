@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from kata_cli.core.errors import Failure
 from kata_cli.core.events import ContentDelta, Event, ReplyFailed, ReplyFinished
-from kata_cli.core.messages import Reply, StopCause, Usage
+from kata_cli.core.messages import Reply, Request, StopCause, ToolCall, Usage
 from kata_cli.providers import failures
 from kata_cli.providers.failures import Source
+from kata_cli.providers.tool_calls import ToolCalls, earlier_ids
 
 MAX_TOKENS_REPORTED = 10**9
 
 
 class Answer:
-    """What has arrived of one answer; a vendor's reader fills it in."""
+    """What has arrived of the answer to one request; a vendor's reader fills it in."""
 
-    def __init__(self, source: Source, requested_model: str, thinking: str = "") -> None:
+    def __init__(self, source: Source, request: Request, thinking: str = "") -> None:
         self.source = source
-        self.model = requested_model
+        self.model = request.model.id
         self.thinking = thinking
+        self.calls = ToolCalls(earlier_ids(request.messages))
+        self._has_tools = bool(request.tools)
         self.request_id: str | None = None
         self.stop: StopCause = "stop"
         self.usage: Usage | None = None
@@ -62,9 +65,9 @@ class Answer:
         return found
 
     def ending(self) -> Event:
-        """The last event: the reply if the answer is whole and has text, else why not."""
-        text = "".join(self._texts)
-        failure = self.failure or self._shortcoming(text)
+        """The last event: the reply if the answer is whole and says or calls something, else why not."""
+        text, calls = "".join(self._texts), self._finished_calls()
+        failure = self.failure or self._shortcoming(text, calls)
         if failure is not None:
             return ReplyFailed(failure=failure, seen=text, usage=self.usage)
         usage = self.usage or Usage()
@@ -73,17 +76,24 @@ class Answer:
                 text=text,
                 model=self.model,
                 thinking=self.thinking,
-                stop=self.stop,
+                stop="tool_use" if calls else self.stop,
+                calls=calls,
                 usage=usage,
                 request_id=self.request_id,
             )
         )
 
-    def _shortcoming(self, text: str) -> Failure | None:
+    def _finished_calls(self) -> tuple[ToolCall, ...]:
+        """What the caller is to call: nothing if it has no tools, or if the answer was cut at its bound."""
+        return self.calls.finished() if self._has_tools and self.stop != "length" else ()
+
+    def _shortcoming(self, text: str, calls: tuple[ToolCall, ...]) -> Failure | None:
         provider = self.source.provider
         if self.stop == "refusal":
             return self._failure("content_policy", f"{provider} declined to answer")
-        if text.strip():
+        if any(not call.name.strip() for call in calls):
+            return self._failure("invalid_output", f"{provider} sent a tool call that names no tool")
+        if text.strip() or calls:
             return None
         if self.stop == "length":
             return self._failure("invalid_output", f"{provider} reached max_tokens before any text came")

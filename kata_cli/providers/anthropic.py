@@ -10,11 +10,12 @@ import msgspec
 
 from kata_cli.core import collector
 from kata_cli.core.events import Event
-from kata_cli.core.messages import THINKING_LEVELS, THINKING_TOKENS, ModelInfo, Request, StopCause, Usage
+from kata_cli.core.messages import ModelInfo, Request, StopCause, Usage
 from kata_cli.core.ports import Credential, Endpoint, Timeouts
 from kata_cli.providers import listing
 from kata_cli.providers.answer import Answer, count
 from kata_cli.providers.anthropic_models import decode_page, describe
+from kata_cli.providers.anthropic_request import EFFORTS, message_body
 from kata_cli.providers.clients import Clients, Connection, wrap
 from kata_cli.providers.exchange import Call, converse, decline, refusal
 
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
     import httpx2
 
 MAX_TEMPERATURE = 1.0
-# The API insists on a bound; this one holds a long spec draft.
-DEFAULT_MAX_TOKENS = 16_384
-
-# The vendor's scale has no word for the least.
-EFFORTS = {level: level for level in THINKING_LEVELS if level != "off"} | {"minimal": "low"}
-
 STOPS: dict[str, StopCause] = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
@@ -57,13 +52,23 @@ class _Delta(msgspec.Struct):
     type: str = ""
     text: str = ""
     thinking: str = ""
+    partial_json: str = ""
     stop_reason: str | None = None
+
+
+class _Block(_Delta):
+    """`input` is empty where its pieces follow."""
+
+    id: str | None = None
+    name: str | None = None
+    input: dict[str, Any] | None = None
 
 
 class _Event(msgspec.Struct):
     type: str = ""
+    index: int | None = None
     delta: _Delta | None = None
-    content_block: _Delta | None = None
+    content_block: _Block | None = None
     message: _Message | None = None
     usage: _Usage | None = None
     error: Any = None
@@ -100,36 +105,12 @@ class AnthropicProvider:
         await self._clients.aclose()
 
 
-def message_body(request: Request) -> dict[str, Any]:
-    """The body of `POST /v1/messages`."""
-    max_tokens = request.max_tokens or DEFAULT_MAX_TOKENS
-    body: dict[str, Any] = {
-        "model": request.model.id,
-        "max_tokens": max_tokens,
-        "messages": [{"role": message.role, "content": message.text} for message in request.messages],
-        "stream": True,
-    }
-    if request.system.strip():
-        body["system"] = request.system
-    if request.temperature is not None:
-        body["temperature"] = request.temperature
-    output: dict[str, Any] = {}
-    if request.thinking == "off":
-        body["thinking"] = {"type": "disabled"}
-    elif request.thinking is not None:
-        output["effort"] = EFFORTS[request.thinking]
-        body["thinking"] = {"type": "adaptive"}
-        body["max_tokens"] = max_tokens + THINKING_TOKENS[request.thinking]
-    if request.schema is not None:
-        output["format"] = {"type": "json_schema", "schema": request.schema}
-    return {**body, "output_config": output} if output else body
-
-
 def read_event(payload: bytes, answer: Answer) -> None:
     """Take one event of the stream into the answer. Raises `msgspec.DecodeError`."""
     event = _decode_event(payload)
     if event.delta is not None:
         _add(event.delta, answer)
+        answer.calls.add(event.index, event.delta.partial_json)
         if event.delta.stop_reason is not None:
             answer.stop = STOPS.get(event.delta.stop_reason, "stop")
     match event.type:
@@ -137,7 +118,7 @@ def read_event(payload: bytes, answer: Answer) -> None:
             answer.model = event.message.model or answer.model
             _note_usage(event.message.usage, answer)
         case "content_block_start" if event.content_block is not None:
-            _start_block(event.content_block, answer)
+            _start_block(event.index, event.content_block, answer)
         case "message_delta":
             _note_usage(event.usage, answer)
         case "message_stop":
@@ -146,7 +127,10 @@ def read_event(payload: bytes, answer: Answer) -> None:
             answer.fail_with(event.error)
 
 
-def _start_block(block: _Delta, answer: Answer) -> None:
+def _start_block(index: int | None, block: _Block, answer: Answer) -> None:
+    if block.type == "tool_use":
+        initial = msgspec.json.encode(block.input).decode() if block.input else ""
+        answer.calls.begin(index, block.id, block.name, initial)
     if block.type == "text" and answer.has_text:
         answer.add_text("\n")
     _add(block, answer)

@@ -78,23 +78,27 @@ class Clients:
             await lent.connection.aclose()
 
     def _http_client(self) -> httpx2.AsyncClient:
-        import httpx2
-
-        is_local = is_loopback(self.endpoint.base_url)
         if self._tls is None:
-            self._tls = _tls_context(is_needed=not is_local or self.endpoint.base_url.startswith("https:"))
-        return httpx2.AsyncClient(
-            verify=self._tls,
-            timeout=httpx2.Timeout(None, connect=self.timeouts.connect_s),
-            limits=httpx2.Limits(
-                max_connections=None,
-                max_keepalive_connections=MAX_REQUESTS_PER_CLIENT,
-                keepalive_expiry=KEEPALIVE_S,
-            ),
-            # A redirect would carry the prompt, and headers of ours, to whoever is named in it.
-            follow_redirects=False,
-            trust_env=not is_local,
-        )
+            self._tls = tls_context(self.endpoint.base_url)
+        return http_client(self.endpoint.base_url, self.timeouts, self._tls)
+
+
+def http_client(base_url: str, timeouts: Timeouts, tls: ssl.SSLContext) -> httpx2.AsyncClient:
+    """A client for one address; on this machine it goes round every proxy."""
+    import httpx2
+
+    return httpx2.AsyncClient(
+        verify=tls,
+        timeout=httpx2.Timeout(None, connect=timeouts.connect_s),
+        limits=httpx2.Limits(
+            max_connections=None,
+            max_keepalive_connections=MAX_REQUESTS_PER_CLIENT,
+            keepalive_expiry=KEEPALIVE_S,
+        ),
+        # A redirect would carry the prompt, and headers of ours, to whoever is named in it.
+        follow_redirects=False,
+        trust_env=not is_loopback(base_url),
+    )
 
 
 def wrap(sdk: Any, names: Any, headers: dict[str, Any]) -> Connection:
@@ -138,9 +142,9 @@ def is_loopback(base_url: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _tls_context(*, is_needed: bool) -> ssl.SSLContext:
+def tls_context(base_url: str) -> ssl.SSLContext:
     """The system's trust; or, where no TLS is spoken, a context that trusts nobody and loads nothing."""
-    if not is_needed:
+    if is_loopback(base_url) and not base_url.startswith("https:"):
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     import httpx2
 

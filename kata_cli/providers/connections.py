@@ -9,7 +9,7 @@ import msgspec
 from kata_cli.core.errors import Failure, KataError
 from kata_cli.core.events import Event, ReplyFailed
 from kata_cli.core.messages import ModelInfo, Request
-from kata_cli.core.ports import Credential, Credentials, Endpoint, Provider, Timeouts
+from kata_cli.core.ports import Credential, Credentials, Endpoint, LiveProvider, Provider, Timeouts
 from kata_cli.core.text import near
 from kata_cli.providers.registry import MOCK
 
@@ -69,6 +69,11 @@ class Connections:
         if name not in self._open:
             self._open[name] = self._connected(name)
         return self._open[name]
+
+    @property
+    def live(self) -> list[LiveProvider]:
+        """The open providers that keep something alive for a conversation."""
+        return [provider for provider in self._open.values() if isinstance(provider, LiveProvider)]
 
     async def aclose(self) -> None:
         while self._open:

@@ -172,7 +172,7 @@ class Exchange:
 async def converse(clients: Clients, request: Request, call: Call) -> AsyncGenerator[Event, None]:
     """All events of one call, the last of them `ReplyFinished` or `ReplyFailed`."""
     source = Source(request.model.provider, str(request.model), clients.endpoint.host)
-    answer = Answer(source, request.model.id, call.thinking)
+    answer = Answer(source, request, call.thinking)
     try:
         lent = clients.borrow()
     except KataError as error:

@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
-from kata_cli.core.messages import Request, StopCause, Usage
+from kata_cli.core.messages import Message, Request, StopCause, Tool, Usage
 from kata_cli.providers.answer import Answer, count
-from kata_cli.providers.openai_request import EFFORTS, json_schema, output_bound
+from kata_cli.providers.openai_request import EFFORTS, json_schema, output_bound, result_text
+from kata_cli.providers.tool_calls import parameters_of
 
 PATH = "/chat/completions"
 
@@ -22,6 +23,17 @@ STOPS: dict[str, StopCause] = {
 }
 
 
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _ToolCall(msgspec.Struct):
+    index: int | None = None
+    id: str | None = None
+    function: _Function | None = None
+
+
 class _Delta(msgspec.Struct):
     """`reasoning_content` and `reasoning` are what compatible servers call the thinking."""
 
@@ -29,6 +41,7 @@ class _Delta(msgspec.Struct):
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    tool_calls: list[_ToolCall] | None = None
 
 
 class _Choice(msgspec.Struct):
@@ -64,7 +77,7 @@ _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 
 def body(request: Request) -> dict[str, Any]:
     """The body of `POST /chat/completions`."""
-    messages = [{"role": message.role, "content": message.text} for message in request.messages]
+    messages = [_message(message) for message in request.messages]
     if request.system.strip():
         messages.insert(0, {"role": "system", "content": request.system})
     sent: dict[str, Any] = {
@@ -79,12 +92,31 @@ def body(request: Request) -> dict[str, Any]:
         sent["temperature"] = request.temperature
     if request.thinking is not None:
         sent["reasoning_effort"] = EFFORTS[request.thinking]
+    if request.tools:
+        sent["tools"] = [_tool(tool) for tool in request.tools]
     if request.schema is not None:
         sent["response_format"] = {
             "type": "json_schema",
             "json_schema": json_schema(request.schema_name, request.schema),
         }
     return sent
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": parameters_of(tool)}
+    return {"type": "function", "function": function}
+
+
+def _message(message: Message) -> dict[str, Any]:
+    if message.role == "tool":
+        return {"role": "tool", "tool_call_id": message.call_id, "content": result_text(message)}
+    if not message.calls:
+        return {"role": message.role, "content": message.text}
+    calls = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in message.calls
+    ]
+    return {"role": message.role, "content": message.text or None, "tool_calls": calls}
 
 
 def read(payload: bytes, answer: Answer) -> None:
@@ -113,8 +145,16 @@ def _read_choice(choice: _Choice, answer: Answer) -> None:
         answer.add_text(delta.content)
     if thought := delta.reasoning_content or delta.reasoning:
         answer.add_thought(thought)
+    for piece in delta.tool_calls or ():
+        _read_call(piece, answer)
     if delta.refusal:
         answer.stop = "refusal"
+
+
+def _read_call(piece: _ToolCall, answer: Answer) -> None:
+    function = piece.function or _Function()
+    answer.calls.begin(piece.index, piece.id, function.name)
+    answer.calls.add(piece.index, function.arguments or "")
 
 
 def _usage(usage: _Usage) -> Usage:

@@ -1,4 +1,4 @@
-"""What both of OpenAI's APIs take alike: the effort of thinking, and the schema of a structured answer
+"""What both of OpenAI's APIs take alike: efforts of thinking, schemas of structured answers, tool results
 (https://platform.openai.com/docs/guides/reasoning and .../guides/structured-outputs).
 """
 
@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from kata_cli.core.messages import THINKING_LEVELS, THINKING_TOKENS, Request
+from kata_cli.core.messages import THINKING_LEVELS, THINKING_TOKENS, Message, Request
 
 MAX_NAME_CHARS = 64
 
@@ -20,6 +20,11 @@ def output_bound(request: Request) -> int | None:
     if request.max_tokens is None:
         return None
     return request.max_tokens + THINKING_TOKENS[request.thinking or "off"]
+
+
+def result_text(message: Message) -> str:
+    """What came of a tool call; the APIs have no mark of their own for one that failed."""
+    return f"Error: {message.text}" if message.is_error else message.text
 
 
 def json_schema(name: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
-from kata_cli.core.messages import Request, Usage
+from kata_cli.core.messages import Message, Request, Tool, Usage
 from kata_cli.providers.answer import Answer, count
-from kata_cli.providers.openai_request import EFFORTS, json_schema, output_bound
+from kata_cli.providers.openai_request import EFFORTS, json_schema, output_bound, result_text
+from kata_cli.providers.tool_calls import parameters_of
 
 PATH = "/responses"
 
@@ -43,11 +44,21 @@ class _Response(msgspec.Struct):
     incomplete_details: _Incomplete | None = None
 
 
+class _Item(msgspec.Struct):
+    type: str = ""
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+
+
 class _Event(msgspec.Struct):
     """`code` and `message` are those of an `error` event, which some servers wrap in `error`."""
 
     type: str = ""
     delta: Any = None
+    output_index: int | None = None
+    item: _Item | None = None
+    arguments: str | None = None
     response: _Response | None = None
     error: Any = None
     code: Any = None
@@ -61,7 +72,7 @@ def body(request: Request) -> dict[str, Any]:
     """The body of `POST /responses`; nothing is kept at the provider."""
     sent: dict[str, Any] = {
         "model": request.model.id,
-        "input": [{"role": message.role, "content": message.text} for message in request.messages],
+        "input": [item for message in request.messages for item in _items(message)],
         "stream": True,
         "store": False,
     }
@@ -73,9 +84,38 @@ def body(request: Request) -> dict[str, Any]:
         sent["reasoning"] = {"effort": EFFORTS[request.thinking]}
     if (bound := output_bound(request)) is not None:
         sent["max_output_tokens"] = max(MIN_OUTPUT_TOKENS, bound)
+    if request.tools:
+        sent["tools"] = [_tool(tool) for tool in request.tools]
     if request.schema is not None:
         sent["text"] = {"format": {"type": "json_schema", **json_schema(request.schema_name, request.schema)}}
     return sent
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": parameters_of(tool),
+        # The default is to check strictly, which refuses most schemas that were not written for it.
+        "strict": False,
+    }
+
+
+def _items(message: Message) -> list[dict[str, Any]]:
+    """A message as input items.
+
+    A call goes without the id of its item: with it the API asks for the reasoning item that came before,
+    which it has not kept (https://github.com/openai/openai-agents-python/issues/919).
+    """
+    if message.role == "tool":
+        return [{"type": "function_call_output", "call_id": message.call_id, "output": result_text(message)}]
+    text = [{"role": message.role, "content": message.text}] if message.text or not message.calls else []
+    calls = [
+        {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments}
+        for call in message.calls
+    ]
+    return [*text, *calls]
 
 
 def read(payload: bytes, answer: Answer) -> None:
@@ -90,10 +130,22 @@ def read(payload: bytes, answer: Answer) -> None:
             answer.add_text("\n")
         case "response.refusal.delta":
             answer.stop = "refusal"
+        case "response.function_call_arguments.delta":
+            answer.calls.add(event.output_index, str(event.delta or ""))
+        case "response.function_call_arguments.done":
+            answer.calls.replace(event.output_index, event.arguments)
+        case "response.output_item.added" | "response.output_item.done" if event.item is not None:
+            _read_item(event.output_index, event.item, answer)
         case "error":
             answer.fail_with(event.error or {"code": event.code, "message": event.message})
         case _ if event.response is not None:
             _read_response(event.type, event.response, answer)
+
+
+def _read_item(index: int | None, item: _Item, answer: Answer) -> None:
+    if item.type == "function_call":
+        answer.calls.begin(index, item.call_id, item.name)
+        answer.calls.replace(index, item.arguments)
 
 
 def _read_response(kind: str, response: _Response, answer: Answer) -> None:

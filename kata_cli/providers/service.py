@@ -41,7 +41,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderService:
-    """A `Provider` over all providers of a command. The redactor learns each secret by `on_secret`.
+    """A `LiveProvider` over all providers of a command. The redactor learns each secret by `on_secret`.
 
     At most `most_requests` are under way at a time.
     """
@@ -157,6 +157,19 @@ class ProviderService:
         if isinstance(verdict, Failure):
             return [attempt.failed(verdict, None), msgspec.structs.replace(end, failure=verdict)], None
         return [attempt.failed(end.failure, verdict)], verdict
+
+    async def steer(self, task: str, text: str) -> bool:
+        """Give a message to the answer under way; False where no provider can. Raises `KataError`."""
+        for provider in self._connections.live:
+            if await provider.steer(task, text):
+                return True
+        return False
+
+    async def leave(self, task: str) -> None:
+        """Let go what providers keep for a conversation."""
+        self._attempts.pop(task, None)
+        for provider in self._connections.live:
+            await provider.leave(task)
 
     async def models(self, provider: str | None = None) -> list[ModelInfo]:
         """The models that one provider reports, by default the one a run would use. Raises `KataError`."""

@@ -12,6 +12,7 @@ import msgspec
 
 from kata_cli.core.errors import ErrorDocument
 from kata_cli.core.messages import StopCause, Tool, ToolCall, Usage
+from kata_cli.core.session import ToolStep
 
 SessionState = Literal["idle", "running", "closed"]
 
@@ -117,7 +118,10 @@ class LiveSessions(msgspec.Struct, kw_only=True):
 
 
 class Told(msgspec.Struct, kw_only=True):
-    """A message of the conversation, or, as `summary`, what stands for all before it."""
+    """A message of the conversation, or, as `summary`, what stands for all before it.
+
+    `is_error`: the tool failed, or the answer was broken off.
+    """
 
     entry: str
     ts: str
@@ -129,6 +133,7 @@ class Told(msgspec.Struct, kw_only=True):
     model: str = ""
     stop: StopCause = "stop"
     usage: Usage | None = None
+    steps: list[ToolStep] = []
 
 
 class History(msgspec.Struct, kw_only=True):

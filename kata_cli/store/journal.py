@@ -68,8 +68,11 @@ class Journal:
         journal._cut(sound_bytes)
         return journal
 
-    def append(self, lines: list[bytes]) -> None:
-        """Make LF-terminated records durable. Raises `KataError` io."""
+    def append(self, lines: list[bytes], *, is_durable: bool = True) -> None:
+        """Add LF-terminated records. Raises `KataError` io.
+
+        They outlive this process at once, and with `is_durable` a loss of power too, like all before them.
+        """
         if self._fd is None:
             raise KataError("io", f"cannot write {self.path}: it is closed since an earlier write failed")
         if not lines:
@@ -78,7 +81,8 @@ class Journal:
             if os.fstat(self._fd).st_nlink == 0:
                 raise FileNotFoundError(None, "it was deleted while in use")
             write_all(self._fd, b"".join(lines), self._fs)
-            sync_data(self._fd, self._fs)
+            if is_durable:
+                sync_data(self._fd, self._fs)
         except OSError as error:
             self.close()
             raise refused("write", self.path, error) from error

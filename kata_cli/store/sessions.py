@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
 from kata_cli.core.errors import KataError
 from kata_cli.core.session import Entry, NameEntry, Origin, Session, SessionHeader
 from kata_cli.store.atomic import FileSystem, make_dirs, refused, sweep, sync_directory, write_file
@@ -37,7 +39,7 @@ class SessionStore:
         entries: Iterable[Entry] = (),
         replaces: bool = False,
     ) -> OpenSession:
-        """A new session, on disk whole or not at all. `entries` are the path that a fork takes along.
+        """A new session, on disk whole or not at all. `entries` are a run, or the path that a fork takes along.
 
         With `replaces`, a session of that id that nobody works on makes room.
         Raises `KataError`: usage for a bad id or a name that is bad or another session's of the project, io
@@ -51,13 +53,13 @@ class SessionStore:
             project=project,
             forked_from=forked_from,
         )
-        lines = [encode_line(header), *map(encode_line, entries)]
+        session = Session(header=header, entries=tuple(entries))
         self._prepare()
         with self._reserved(header.name, project, session_id):
             lock = self._lock(session_id)
             try:
                 self._make_room(session_id, replaces=replaces)
-                return self._begun(session_id, lines, lock)
+                return self._begun(session, lock)
             except BaseException:
                 lock.release()
                 raise
@@ -78,7 +80,7 @@ class SessionStore:
         self.read(session_id)
         lock = self._lock(session_id)
         try:
-            return self._continued(session_id, lock)
+            return self._continued(read_session(self._path(session_id)), lock)
         except BaseException:
             lock.release()
             raise
@@ -181,18 +183,18 @@ class SessionStore:
             raise KataError("io", f"the session {session_id} exists already", hint)
         read_session(path)
 
-    def _begun(self, session_id: str, lines: list[bytes], lock: OwnerLock) -> OpenSession:
-        path = self._path(session_id)
-        write_file(path, b"".join(lines), fs=self._fs)
+    def _begun(self, session: Session, lock: OwnerLock) -> OpenSession:
+        path = self._path(session.id)
+        data = b"".join(map(encode_line, (session.header, *session.entries)))
+        write_file(path, data, fs=self._fs)
         try:
-            return self._continued(session_id, lock)
+            return self._continued(msgspec.structs.replace(session, sound_bytes=len(data)), lock)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
 
-    def _continued(self, session_id: str, lock: OwnerLock) -> OpenSession:
-        session = read_session(self._path(session_id))
-        journal = Journal.continued(self._path(session_id), session.sound_bytes, self._fs)
+    def _continued(self, session: Session, lock: OwnerLock) -> OpenSession:
+        journal = Journal.continued(self._path(session.id), session.sound_bytes, self._fs)
         return OpenSession(session, journal, lock)
 
     @contextmanager

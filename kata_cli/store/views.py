@@ -1,4 +1,8 @@
-"""The files of a run that are written from its journal, and can be written again at any time."""
+"""The files of a run that are written from its journal, and can be written again at any time.
+
+That is why only the draft, which users are shown the way to, waits for the disk: what a loss of power takes
+of the others is written again when somebody looks (`read_ended`, `is_viewed`).
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,7 @@ from kata_cli.store.reading import read_file
 
 Render = Callable[[dict[str, Any]], dict[str, bytes]]
 
+EXCHANGES = "exchanges.jsonl"
 TERMINAL = ("completed", "failed", "interrupted")
 _TASK_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -44,7 +49,7 @@ def write_views(
         write_file(directory / name, data, fs=fs)
     _write_answers(directory / "tasks", events, fs)
     lines = [msgspec.json.encode(exchange) + b"\n" for exchange in exchanges(events)]
-    write_file(directory / "exchanges.jsonl", b"".join(lines), fs=fs)
+    write_file(directory / EXCHANGES, b"".join(lines), is_durable=False, fs=fs)
     record = fold(events)
     write_record(directory, record, fs)
     return record
@@ -53,7 +58,7 @@ def write_views(
 def write_record(directory: Path, record: RunRecord, fs: FileSystem = os) -> None:
     """Write `run.json`; it comes last, since readers trust it once it says that the run has ended."""
     data = msgspec.json.format(msgspec.json.encode(record), indent=2)
-    write_file(directory / "run.json", data + b"\n", fs=fs)
+    write_file(directory / "run.json", data + b"\n", is_durable=False, fs=fs)
 
 
 def read_ended(directory: Path) -> RunRecord | None:
@@ -67,7 +72,7 @@ def read_ended(directory: Path) -> RunRecord | None:
 
 
 def is_viewed(directory: Path, record: RunRecord) -> bool:
-    """Whether the draft and the answers of a run are there; a crash or a loss of power may take them."""
+    """Whether draft, answers and exchanges of a run are there; a crash or a loss of power may take them."""
     files = [
         f"tasks/{task.id}.md"
         for task in record.tasks
@@ -75,6 +80,8 @@ def is_viewed(directory: Path, record: RunRecord) -> bool:
     ]
     if record.result is not None and record.result.kind == "spec":
         files.append("spec.md")
+    if any(task.attempts for task in record.tasks):
+        files.append(EXCHANGES)
     return all(_has_bytes(directory / name) for name in files)
 
 
@@ -98,8 +105,6 @@ def _write_answers(directory: Path, events: list[Recorded], fs: FileSystem) -> N
     """One file per answer, safe to show: the journal alone has it raw.
 
     An id that is no plain file name (a model may have made it up) gets none.
-    There may be a thousand, and the journal has them all: what a loss of power takes is written again when
-    somebody looks (`is_viewed`).
     """
     ended = [entry.event for entry in events if isinstance(entry.event, TaskFinished)]
     answers = {

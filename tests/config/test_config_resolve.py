@@ -51,6 +51,8 @@ SAMPLES: dict[str, tuple[Any, Any]] = {
     "pi_extensions": (True, False),
     "tools": (["read"], ["read", "bash"]),
     "allow_agent": (True, False),
+    "services": (["http://localhost:1"], ["https://agents.example", "local"]),
+    "service_token_file": (["/x/token"], ["/y/token"]),
     "home": ("/x/one", "/x/two"),
     "color": ("never", "always"),
     "allow_http": (True, False),

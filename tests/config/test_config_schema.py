@@ -52,7 +52,7 @@ def test_every_default_is_in_its_schema(name: str) -> None:
     """Each setting is described, and its own default is a value of it."""
     setting = SETTINGS[name]
     if setting.default is not None:
-        default = list(setting.default) if setting.kind == "list" else setting.default
+        default = list(setting.default) if setting.kind in ("list", "paths") else setting.default
         Draft202012Validator(SCHEMA).validate(in_file(setting.key, default))
 
 

@@ -15,8 +15,9 @@ import msgspec
 from kata_cli.core.events import Event
 from kata_cli.core.messages import Message, ModelRef, Request
 from kata_cli.core.ports import Timeouts
-from kata_cli.pi.options import PiOptions
+from kata_cli.pi.options import LiveOptions, PiOptions
 from kata_cli.providers.pi import PiProvider
+from kata_cli.providers.pi_live import LivePiProvider
 from servers.adapters import listen
 
 PROGRAM = Path(__file__).with_name("pi")
@@ -50,6 +51,11 @@ class FakePi:
         """A provider over this binary."""
         return PiProvider(self.options(**changes), timeouts or Timeouts())
 
+    def live(self, *, max_instances: int = 4, **changes: Any) -> LivePiProvider:
+        """A live provider over this binary, whose agents work in the workspace."""
+        live = LiveOptions(directory_of=lambda task: self.workspace, max_instances=max_instances)
+        return LivePiProvider(self.options(**changes), Timeouts(), live)
+
     def answers(self, *requests: Request, **changes: Any) -> list[list[Event]]:
         """The events of requests, one after the other, of one provider; afterwards nothing is left."""
 
@@ -69,6 +75,10 @@ class FakePi:
         """What the processes noted under a key: `pid`, `argv`, `line`, `eof`, `grandchild`."""
         text = self._log.read_text() if self._log.exists() else ""
         return [entry[key] for entry in map(json.loads, text.split("\n")[:-1]) if key in entry]
+
+    def prompts(self) -> list[str]:
+        """The texts of all prompts that came, in order."""
+        return [line["message"] for line in self.logged("line") if line["type"] == "prompt"]
 
     def commands(self) -> list[str]:
         """The types of all commands that came, in order."""

@@ -10,20 +10,22 @@ import pytest
 from kata_cli.core import loop
 from kata_cli.core.errors import Failure, KataError
 from kata_cli.pi.agent import Agent
+from kata_cli.pi.options import Purpose
 from kata_cli.pi.pool import MAX_RESTARTS, PERIOD_S, STARTS_AT_ONCE, Pool
 
 DEATH = Failure(code="provider_unavailable", message="Pi ended with status 1")
+A, B = Purpose("a"), Purpose("b")
 
 
 class Scripted:
     """An agent that does what the test says, instead of a process."""
 
-    def __init__(self, key: str, factory: Factory) -> None:
-        self.key = key
+    def __init__(self, purpose: Purpose, factory: Factory) -> None:
+        self.purpose = purpose
         self.is_alive = True
-        self.is_renewed = self.is_stopped = False
+        self.is_stopped = False
         self.failure: Failure | None = None
-        self.warnings = [f"odd line for {key}"]
+        self.warnings = [f"odd line for {purpose.provider}"]
         self._factory = factory
 
     async def ready(self) -> None:
@@ -38,9 +40,6 @@ class Scripted:
                 raise KataError.of(factory.failures.pop(0))
         finally:
             factory.starting -= 1
-
-    def renew(self) -> None:
-        self.is_renewed = True
 
     async def stop(self) -> None:
         self.is_alive = False
@@ -62,8 +61,8 @@ class Factory:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def start(self, key: str) -> Agent:
-        self.made.append(Scripted(key, self))
+    async def start(self, purpose: Purpose) -> Agent:
+        self.made.append(Scripted(purpose, self))
         return cast(Agent, self.made[-1])
 
     @property
@@ -76,19 +75,18 @@ def died(agent: Agent) -> None:
 
 
 def test_an_idle_agent_is_used_again() -> None:
-    """The one used last comes first, renewed, and only for the key it was started with."""
+    """The one used last comes first, and only for the purpose it was started for."""
 
     async def main() -> None:
         factory = Factory()
         pool = Pool(factory.start, 2)
-        first, second = await pool.acquire("a"), await pool.acquire("a")
+        first, second = await pool.acquire(A), await pool.acquire(A)
         await pool.release(second, is_reusable=True)
         await pool.release(first, is_reusable=True)
-        assert [agent.is_renewed for agent in factory.made] == [True, True]
-        assert await pool.acquire("a") is first
+        assert await pool.acquire(A) is first
         await pool.release(first, is_reusable=True)
-        other = await pool.acquire("b")
-        assert (other.key, len(factory.made), factory.living) == ("b", 3, 2)
+        other = await pool.acquire(B)
+        assert (other.purpose, len(factory.made), factory.living) == (B, 3, 2)
 
     asyncio.run(main())
 
@@ -101,7 +99,7 @@ def test_no_more_live_than_allowed() -> None:
         pool = Pool(factory.start, 3)
 
         async def use() -> None:
-            agent = await pool.acquire("a")
+            agent = await pool.acquire(A)
             assert factory.living <= 3
             await asyncio.sleep(0)
             await pool.release(agent, is_reusable=True)
@@ -119,10 +117,10 @@ def test_an_agent_that_may_still_work_is_stopped() -> None:
     async def main() -> None:
         factory = Factory()
         pool = Pool(factory.start, 1)
-        await pool.release(await pool.acquire("a"), is_reusable=False)
+        await pool.release(await pool.acquire(A), is_reusable=False)
         assert factory.made[0].is_stopped
         assert pool.warnings == ["odd line for a"]
-        await pool.acquire("a")
+        await pool.acquire(A)
         assert len(factory.made) == 2
 
     asyncio.run(main())
@@ -138,7 +136,7 @@ def test_f72_a_crash_loop_is_given_up() -> None:
             with pytest.raises(
                 KataError, match="Pi ended 4 times within 60 s, the last time: Pi ended"
             ) as caught:
-                await pool.acquire("a")
+                await pool.acquire(A)
             assert caught.value.failure.code == "agent_unavailable"
         assert len(factory.made) == 1 + MAX_RESTARTS
         assert all(agent.is_stopped for agent in factory.made)
@@ -153,7 +151,7 @@ def test_f72_agents_that_die_at_work_or_idle_count_too() -> None:
         factory = Factory()
         pool = Pool(factory.start, 1)
         for is_idle in (True, False, True, False):
-            agent = await pool.acquire("a")
+            agent = await pool.acquire(A)
             if is_idle:
                 await pool.release(agent, is_reusable=True)
                 died(agent)
@@ -161,7 +159,7 @@ def test_f72_agents_that_die_at_work_or_idle_count_too() -> None:
                 died(agent)
                 await pool.release(agent, is_reusable=False)
         with pytest.raises(KataError, match="4 times"):
-            await pool.acquire("a")
+            await pool.acquire(A)
 
     asyncio.run(main())
 
@@ -173,7 +171,7 @@ def test_f72_deaths_long_apart_are_forgiven() -> None:
         factory = Factory()
         pool = Pool(factory.start, 1)
         for _ in range(3 * MAX_RESTARTS):
-            agent = await pool.acquire("a")
+            agent = await pool.acquire(A)
             died(agent)
             await pool.release(agent, is_reusable=False)
             await asyncio.sleep(PERIOD_S / MAX_RESTARTS + 1)
@@ -189,9 +187,9 @@ def test_a_start_that_failed_for_good_is_not_repeated() -> None:
         factory = Factory(Failure(code="agent_unavailable", message="not installed"))
         pool = Pool(factory.start, 1)
         with pytest.raises(KataError, match="not installed"):
-            await pool.acquire("a")
+            await pool.acquire(A)
         assert (len(factory.made), factory.living) == (1, 0)
-        await pool.acquire("a")
+        await pool.acquire(A)
 
     asyncio.run(main())
 
@@ -203,14 +201,14 @@ def test_a_cancelled_start_leaves_nothing_half_registered() -> None:
         factory = Factory()
         factory.gate.clear()
         pool = Pool(factory.start, 1)
-        task = asyncio.create_task(pool.acquire("a"))
+        task = asyncio.create_task(pool.acquire(A))
         await factory.has_begun.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert factory.living == 0
         factory.gate.set()
-        await pool.acquire("a")
+        await pool.acquire(A)
 
     asyncio.run(main())
 
@@ -221,15 +219,15 @@ def test_closing_stops_all_and_starts_no_more() -> None:
     async def main() -> None:
         factory = Factory()
         pool = Pool(factory.start, 3)
-        await pool.acquire("a")
-        await pool.release(await pool.acquire("a"), is_reusable=True)
+        await pool.acquire(A)
+        await pool.release(await pool.acquire(A), is_reusable=True)
         factory.gate.clear()
         factory.has_begun.clear()
-        late = asyncio.create_task(pool.acquire("b"))
+        late = asyncio.create_task(pool.acquire(B))
         await factory.has_begun.wait()
         await pool.aclose()
         factory.gate.set()
-        for attempt in (late, pool.acquire("a")):
+        for attempt in (late, pool.acquire(A)):
             with pytest.raises(KataError, match="the pool of Pi is closed"):
                 await attempt
         assert all(agent.is_stopped for agent in factory.made)

@@ -7,7 +7,7 @@ An app that must know its port gets the listener first:
 
     listener = listen()
     app = guarded(routes, Guard(token=TOKEN, port=port_of(listener)))
-    with Loopback(app, listener=listener, http=limited(Limits())) as server:
+    with Loopback(app, listener=listener, **uvicorn_options(Limits())) as server:
         ...
 """
 
@@ -24,6 +24,14 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 WAIT_S = 10.0
+DEFAULTS: dict[str, Any] = {
+    "ws": "websockets-sansio",
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    "proxy_headers": False,
+    "timeout_graceful_shutdown": 1,
+}
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -66,18 +74,7 @@ class Loopback:
         self._listener = listener or listen()
         self.port = port_of(self._listener)
         self.url = f"http://127.0.0.1:{self.port}"
-        self._server = _Server(
-            uvicorn.Config(
-                app,
-                http=http,
-                ws="websockets-sansio",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                **{"timeout_graceful_shutdown": 1, **options},
-            )
-        )
+        self._server = _Server(uvicorn.Config(app, http=http, **{**DEFAULTS, **options}))
         self._thread = threading.Thread(target=self._server.run, args=([self._listener],), daemon=True)
 
     def __enter__(self) -> Loopback:

@@ -1,0 +1,292 @@
+"""One live session: it takes a message at a time, answers it in the background, and tells all who follow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import msgspec
+
+from kata_cli.core.clock import stamp
+from kata_cli.core.errors import Failure, KataError, document
+from kata_cli.core.events import encode_json
+from kata_cli.core.messages import ToolCall
+from kata_cli.core.session import CompactionEntry, HeadEntry, MessageEntry, Session, SettingsEntry
+from kata_cli.service import conversation, errors
+from kata_cli.service.documents import (
+    Bye,
+    Compacted,
+    Done,
+    Failed,
+    LiveSession,
+    MessageAdded,
+    Queue,
+    SessionChanged,
+    SessionEvent,
+    ToolEvent,
+    ToolResult,
+)
+from kata_cli.service.log import Log, Logged
+from kata_cli.service.turn import Answer
+from kata_cli.service.workplace import OpenTree, Workplace
+
+MAX_QUEUED = 32
+ABORTED = Failure(code="interrupted", message="the turn was aborted", remediation="send another message")
+
+
+class Live:
+    """A session whose tree this process holds. What is said is in the tree before anybody is told of it."""
+
+    def __init__(self, tree: OpenTree, place: Workplace, epoch: str, model: str) -> None:
+        self.model = model
+        self.is_closed = False
+        self.log = Log(epoch)
+        self._tree = tree
+        self._place = place
+        self._work: asyncio.Task[None] | None = None
+        self.is_running = False
+        self.is_broken = False
+        self._answer = Answer(place)
+        self._steering: list[str] = []
+        self._follow_up: list[str] = []
+        self._wanted: dict[str, tuple[ToolCall, asyncio.Future[ToolResult]]] = {}
+        self._loop = asyncio.get_running_loop()
+        self.born_s = self.touched_s = self._loop.time()
+
+    @property
+    def session(self) -> Session:
+        return self._tree.session
+
+    @property
+    def partial(self) -> str:
+        """What has been shown of an answer under way."""
+        return self._answer.partial if self.is_running else ""
+
+    def told(self) -> LiveSession:
+        """The session as it stands."""
+        told = conversation.describe(self.session, self._place.runtime_mode, self.model)
+        told.status = "closed" if self.is_closed else "running" if self.is_running else "idle"
+        told.queue = Queue(steering=list(self._steering), follow_up=list(self._follow_up))
+        told.wanted = [call for call, _ in self._wanted.values()]
+        told.last_event_id = self.log.last_id
+        return told
+
+    def send(self, text: str) -> None:
+        """Begin a turn. Raises `KataError`: busy, or io when the message cannot be kept."""
+        self._check_free()
+        self._add(MessageEntry(role="user", text=text))
+        self._begin(self._converse)
+
+    async def steer(self, text: str) -> Literal["now", "steering"]:
+        """Give a message to the turn under way, or begin one. Returns how it is delivered."""
+        if not self.is_running:
+            self.send(text)
+            return "now"
+        if await self._place.backend.provider.steer(self.session.id, text):
+            self._add(MessageEntry(role="user", text=text))
+            return "now"
+        self._queue(self._steering, text)
+        return "steering"
+
+    def follow_up(self, text: str) -> Literal["now", "follow_up"]:
+        """Send a message after the turn under way, or at once. Returns how it is delivered."""
+        if not self.is_running:
+            self.send(text)
+            return "now"
+        self._queue(self._follow_up, text)
+        return "follow_up"
+
+    def take_result(self, result: ToolResult) -> None:
+        """Take what came of a tool call. Raises `KataError` usage when nobody waits for it."""
+        _, awaited = self._wanted.get(result.call_id, (None, None))
+        if awaited is None or awaited.done():
+            raise errors.not_waiting(f"no tool call {result.call_id[:80]!r} is waiting for its result")
+        awaited.set_result(result)
+
+    def change(self, settings: SettingsEntry, model: str) -> None:
+        """Other settings from the next request on."""
+        self._tree.append(settings, ts=self._now())
+        self.model = model
+        self._publish_state()
+
+    def branch(self, entry: str | None) -> None:
+        """Go on after another place of the tree. Raises `KataError`: busy, usage."""
+        self._check_free()
+        self._tree.append(HeadEntry(target=entry), ts=self._now())
+        self._publish_state()
+
+    def compact(self) -> None:
+        """Have a summary take the place of what came before, in the background. Raises `KataError` busy."""
+        self._check_free()
+        self._begin(self._compact)
+
+    async def abort(self) -> None:
+        """End the turn under way, if there is one, and drop what waits."""
+        self._steering.clear()
+        self._follow_up.clear()
+        if self._work is not None and not self._work.done():
+            self._work.cancel()
+            await asyncio.wait([self._work])
+            if self.is_running:  # it was cancelled before its first step
+                self._end_badly(ABORTED)
+
+    async def close(self, reason: str) -> None:
+        """Let the session go: it stays on disk. Twice is harmless."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        await self.abort()
+        self.log.append(Bye(reason=reason))
+        self.log.close()
+        self._tree.close()
+        await self._place.backend.provider.leave(self.session.id)
+
+    def snapshot(self) -> Logged:
+        """The session as it stands, as the event that a stream begins with."""
+        return Logged(self.log.last_id, "session", encode_json(SessionChanged(session=self.told())))
+
+    def _check_free(self) -> None:
+        if self.is_running:
+            raise errors.busy(self.session.id)
+
+    def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
+        self.is_running = True
+        self._work = self._loop.create_task(self._guarded(work))
+        self._publish_state()
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do the work of a turn; whatever ends it, also a bug, all who follow are told."""
+        failure: Failure | None = None
+        try:
+            await work()
+        except KataError as error:
+            failure = error.failure
+        except asyncio.CancelledError:
+            failure = ABORTED
+        except Exception as error:
+            self._place.on_bug(error)
+            failure = Failure(code="unexpected_error", message="a bug in kata ended the turn")
+        if failure is not None:
+            self._end_badly(failure)
+
+    async def _converse(self) -> None:
+        """Answer what was said, then what was said meanwhile."""
+        while True:
+            await self._answer_once()
+            if not self._follow_up:
+                return
+            self._add(MessageEntry(role="user", text=self._follow_up.pop(0)))
+            self._publish_state()
+
+    async def _answer_once(self) -> None:
+        """One turn: answers and tool results, until an answer asks for nothing more."""
+        started_s = self._loop.time()
+        while True:
+            entry = self._add(await self._ask())
+            for call in entry.calls:
+                self._add(await self._result_of(call))
+            if not (self._add_steering() or entry.calls):
+                break
+        if not self._follow_up:
+            self._rest()
+        self._publish(
+            Done(
+                entry=entry.id,
+                text=entry.text,
+                stop=entry.stop,
+                model=entry.model,
+                usage=entry.usage,
+                duration_s=round(self._loop.time() - started_s, 3),
+            )
+        )
+
+    async def _ask(self) -> MessageEntry:
+        """The next answer. Raises `KataError`; what had come of it by then is kept, marked as broken off."""
+        self._answer = Answer(self._place)
+        model = await self._place.backend.choose(self.session.settings.model)
+        self.model = str(model)
+        try:
+            async for event in self._answer.ask(conversation.request(self.session, model, self._place)):
+                self._publish(event)
+            return self._answer.entry()
+        except (KataError, asyncio.CancelledError):
+            if (broken := self._answer.broken_off()) is not None:
+                self._add(broken)
+            raise
+
+    async def _result_of(self, call: ToolCall) -> MessageEntry:
+        """What the client says came of a call; silence for too long is a failed call."""
+        awaited: asyncio.Future[ToolResult] = self._loop.create_future()
+        self._wanted[call.id] = (call, awaited)
+        self._publish(ToolEvent(state="wanted", call_id=call.id, tool=call.name, input=call.arguments))
+        limit_s = self._place.limits.tool_s
+        try:
+            async with asyncio.timeout(limit_s):
+                result = await awaited
+        except TimeoutError:
+            told = f"no result came within {limit_s:g} s"
+            result = ToolResult(call_id=call.id, output=told, is_error=True)
+        finally:
+            self._wanted.pop(call.id, None)
+        is_error = result.is_error
+        self._publish(ToolEvent(state="answered", call_id=call.id, tool=call.name, is_error=is_error))
+        return MessageEntry(role="tool", text=result.output, call_id=call.id, is_error=is_error)
+
+    async def _compact(self) -> None:
+        summary = await self._place.backend.summary(self.session)
+        if summary is not None:
+            entry: CompactionEntry = self._tree.append(summary, ts=self._now())
+            self._publish(
+                Compacted(
+                    entry=entry.id,
+                    summary=entry.summary,
+                    tokens_before=entry.tokens_before,
+                    tokens_after=entry.tokens_after,
+                )
+            )
+        self._rest()
+
+    def _add_steering(self) -> bool:
+        """Put what was said meanwhile behind the last message, if anything was."""
+        said, self._steering = self._steering, []
+        for text in said:
+            self._add(MessageEntry(role="user", text=text))
+        return bool(said)
+
+    def _add(self, entry: MessageEntry) -> MessageEntry:
+        """Keep a message, durably, then tell it."""
+        cleaned = msgspec.structs.replace(entry, text=self._place.redactor.text(entry.text))
+        added = self._tree.append(cleaned, ts=self._now())
+        self.touched_s = self._loop.time()
+        self._publish(MessageAdded(message=conversation.tell(added)))
+        return added
+
+    def _queue(self, queue: list[str], text: str) -> None:
+        if len(self._steering) + len(self._follow_up) >= MAX_QUEUED:
+            raise errors.busy(self.session.id)
+        queue.append(text)
+        self._publish_state()
+
+    def _end_badly(self, failure: Failure) -> None:
+        self._steering.clear()
+        self._follow_up.clear()
+        self._wanted.clear()
+        self.is_broken = self.is_broken or failure.code == "io"
+        self._rest()
+        self._publish(Failed(error=document(failure, self._place.runtime_mode)))
+
+    def _rest(self) -> None:
+        """The work is done; nothing is awaited between this and the end of its task."""
+        self.is_running = False
+        self.touched_s = self._loop.time()
+        self._publish_state()
+
+    def _publish_state(self) -> None:
+        self._publish(SessionChanged(session=self.told()))
+
+    def _publish(self, event: SessionEvent) -> None:
+        self.log.append(event)
+
+    def _now(self) -> str:
+        return stamp(self._place.clock.time())

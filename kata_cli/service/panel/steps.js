@@ -1,0 +1,114 @@
+// The pieces of a conversation, each a function from data to a node.
+
+import { node, write } from "./dom.js";
+import { codeNode, markdown } from "./markdown.js";
+
+const STOPS = {
+  length: "cut off at the limit of tokens",
+  refusal: "the model refused to go on",
+};
+
+/** A message of the conversation. */
+export function messageNode(told) {
+  if (told.role === "summary") return summaryNode(told.text);
+  const isAnswer = told.role === "assistant";
+  const made = node("article", { class: `message ${told.role}`, "aria-label": isAnswer ? "Answer" : "You" });
+  made.append(...(told.steps ?? []).map((step) => stepNode({ ...step, state: "finished" })));
+  made.append(isAnswer ? markdown(told.text) : node("p", { class: "said" }, told.text));
+  if (isAnswer) made.append(...remarks(told));
+  return made;
+}
+
+function remarks(told) {
+  const made = [];
+  const broken = told.is_error ? "broken off" : STOPS[told.stop];
+  if (broken) made.push(node("p", { class: "broken" }, broken));
+  if (told.usage) made.push(node("p", { class: "meta" }, [told.model, ...counted(told.usage)].filter(Boolean).join(" · ")));
+  return made;
+}
+
+function counted(usage) {
+  const { input = 0, output = 0, cache_read = 0, cache_write = 0, cost_usd = null } = usage;
+  const read = input + cache_read + cache_write;
+  const cost = cost_usd === null ? [] : [`$${cost_usd < 0.1 ? cost_usd.toFixed(4) : cost_usd.toFixed(2)}`];
+  return read + output ? [`${short(read)} in`, `${short(output)} out`, ...cost] : cost;
+}
+
+/** A count in three digits: 999, 1.2k, 34k, 1.2M. */
+export function short(count) {
+  if (count < 1000) return String(count);
+  const [value, unit] = count < 999_500 ? [count / 1000, "k"] : [count / 1e6, "M"];
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)}${unit}`;
+}
+
+const STATES = {
+  started: "running",
+  asked: "",
+  wanted: "waiting for a client",
+  finished: "",
+  answered: "",
+};
+
+/** A tool call, folded: `{tool, input, output, state, is_error}`. */
+export function stepNode(step) {
+  const made = node(
+    "details",
+    { class: "step" },
+    node("summary", {}, node("span", { class: "tool" }, step.tool), node("span", { class: "gist" }), node("span", { class: "state" })),
+    node("div", { class: "parts" }),
+  );
+  fillStep(made, step);
+  return made;
+}
+
+/** Show what has become of a tool call. */
+export function fillStep(made, step) {
+  const isOpenEnded = step.state === "started" || step.state === "wanted";
+  made.classList.toggle("running", isOpenEnded);
+  made.classList.toggle("failed", Boolean(step.is_error));
+  write(made.querySelector(".gist"), gist(step.input ?? ""));
+  write(made.querySelector(".state"), step.is_error ? "failed" : STATES[step.state]);
+  const parts = [["Input", pretty(step.input ?? "")], ["Output", step.output ?? ""]].filter(([, text]) => text);
+  made.querySelector(".parts").replaceChildren(
+    ...parts.flatMap(([name, text]) => [node("p", { class: "part" }, name), codeNode(text)]),
+  );
+}
+
+function gist(input) {
+  return pretty(input).replace(/[\s{}"]+/g, " ").trim().slice(0, 160);
+}
+
+function pretty(input) {
+  try {
+    return JSON.stringify(JSON.parse(input), null, 2);
+  } catch {
+    return input;
+  }
+}
+
+function summaryNode(text) {
+  const made = node("details", { class: "marker" }, node("summary", {}, "Earlier messages are summarised"));
+  made.append(markdown(text));
+  return made;
+}
+
+/** What compaction did; sizes in tokens. */
+export function compactionNode(event) {
+  const made = summaryNode(event.summary);
+  write(made.firstChild, `Compacted: ${short(event.tokens_before)} → ${short(event.tokens_after)} tokens (estimated)`);
+  return made;
+}
+
+/** An attempt that failed and is made again. */
+export function retryNode(event) {
+  const told = `${event.error.message} Trying again in ${Math.ceil(event.delay_s)} s.`;
+  return node("p", { class: "notice", role: "status" }, told);
+}
+
+/** Why a turn ended without an answer, and what to do. An abort is no failure. */
+export function failureNode(error) {
+  if (error.code === "interrupted") return node("p", { class: "notice" }, "Stopped.");
+  const made = node("div", { class: "failure", role: "alert" }, node("p", {}, error.message));
+  if (error.remediation) made.append(node("p", { class: "hint" }, error.remediation));
+  return made;
+}

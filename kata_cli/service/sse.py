@@ -1,0 +1,150 @@
+"""Events of a session as server-sent events (WHATWG HTML, section 9.2), a stream for each client that asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack, aclosing, contextmanager
+
+import msgspec
+from starlette.responses import Response
+
+from kata_cli.core.errors import Failure, KataError
+from kata_cli.service.asgi import Receive, Scope, Send
+from kata_cli.service.errors import bad_request
+from kata_cli.service.event_id import EventId
+from kata_cli.service.log import Logged
+from kata_cli.service.race import race
+
+Batches = AsyncGenerator[list[Logged], None]
+
+PING = b": ping\n\n"
+HEADERS = {"content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no"}
+CHUNK_BYTES = 64 * 1024
+
+
+class StreamLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of the streams. A silent one gets a ping; one that takes nothing for `slow_s` is closed."""
+
+    max_per_session: int = 8
+    ping_s: float = 15.0
+    slow_s: float = 30.0
+
+
+def frame(logged: Logged) -> bytes:
+    """An event as it stands in a stream; its data is JSON and holds no line break."""
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (logged.id.encode(), logged.type.encode(), logged.data)
+
+
+def last_event_id(headers: Mapping[str, str]) -> str | None:
+    """Where a client that reconnects goes on. Raises `KataError` for what was never the id of an event."""
+    try:
+        return msgspec.convert(headers.get("last-event-id", ""), EventId) or None
+    except msgspec.ValidationError:
+        raise bad_request("Last-Event-ID is not the id of an event") from None
+
+
+class Streams:
+    """The streams that are open, so many at most of one session."""
+
+    def __init__(self, limits: StreamLimits | None = None) -> None:
+        self._limits = limits or StreamLimits()
+        self._open: Counter[str] = Counter()
+
+    async def respond(self, session_id: str, begin: Callable[[], Awaitable[Batches]]) -> EventStream:
+        """The stream of what `begin` gives, which is asked only if there is room. Raises `KataError`."""
+        with ExitStack() as held:
+            held.enter_context(self._counted(session_id))
+            return EventStream(await begin(), self._limits, held.pop_all())
+
+    @contextmanager
+    def _counted(self, session_id: str) -> Iterator[None]:
+        if self._open[session_id] >= self._limits.max_per_session:
+            raise _too_many(self._limits.max_per_session)
+        self._open[session_id] += 1
+        try:
+            yield
+        finally:
+            self._open[session_id] -= 1
+            if not self._open[session_id]:
+                del self._open[session_id]
+
+
+class EventStream(Response):
+    """An answer that goes on until its events end, the client leaves, or does not read what it is sent.
+
+    `held` is closed with it.
+    """
+
+    def __init__(self, batches: Batches, limits: StreamLimits, held: ExitStack) -> None:
+        self.status_code = 200
+        self.background = None
+        self.init_headers(HEADERS)
+        self._batches = batches
+        self._limits = limits
+        self._held = held
+        self._sent_s = 0.0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        abort = scope.get("state", {}).get("abort")
+        with self._held:
+            async with aclosing(self._batches):
+                try:
+                    await race(self._tell(send), self._beat(send), _left(receive))
+                except TimeoutError:
+                    if abort is not None:
+                        abort()
+                        await _left(receive)
+
+    async def _tell(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        async for batch in self._batches:
+            for chunk in _chunks(batch):
+                await self._send(send, chunk)
+        await self._send(send, b"", is_last=True)
+
+    async def _beat(self, send: Send) -> None:
+        """Show that the stream lives while there is nothing to tell: proxies close what is silent."""
+        loop = asyncio.get_running_loop()
+        self._sent_s = loop.time()
+        while True:
+            silent_s = loop.time() - self._sent_s
+            if silent_s >= self._limits.ping_s:
+                await self._send(send, PING)
+            else:
+                await asyncio.sleep(self._limits.ping_s - silent_s)
+
+    async def _send(self, send: Send, chunk: bytes, *, is_last: bool = False) -> None:
+        """Raises `TimeoutError` when the client has not read what came before."""
+        async with asyncio.timeout(self._limits.slow_s):
+            await send({"type": "http.response.body", "body": chunk, "more_body": not is_last})
+        self._sent_s = asyncio.get_running_loop().time()
+
+
+def _chunks(batch: list[Logged]) -> Iterator[bytes]:
+    """The frames of a batch in few pieces, none much larger than what the server buffers anyway."""
+    chunk = bytearray()
+    for logged in batch:
+        chunk += frame(logged)
+        if len(chunk) >= CHUNK_BYTES:
+            yield bytes(chunk)
+            chunk.clear()
+    if chunk:
+        yield bytes(chunk)
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _too_many(limit: int) -> KataError:
+    failure = Failure(
+        code="limit_reached",
+        message=f"{limit} streams of this session are open, which is the most",
+        remediation="close one, or use the WebSocket",
+        status=429,
+        retry_after_s=5.0,
+    )
+    return KataError.of(failure)

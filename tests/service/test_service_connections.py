@@ -1,0 +1,209 @@
+"""Connections that send half a request, too much or nothing: closed in time, and nobody else waits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from kata_cli.service.asgi import Receive, Scope, Send
+from kata_cli.service.connections import Limits, uvicorn_options
+from service.loopback import Loopback, read_to_end
+
+HEAD = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+HALF_A_BODY = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n\r\n{"
+BRIEF = Limits(request_s=0.05)
+
+
+class Held:
+    """An app that answers at once, or on /held not before it is released."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.paths.append(scope["path"])
+        self._loop, self._release = asyncio.get_running_loop(), asyncio.Event()
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.accept"})
+            await self._release.wait()
+            await send({"type": "websocket.send", "text": "released"})
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        while (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first ", "more_body": True})
+        if scope["path"] == "/held":
+            await self._release.wait()
+        await send({"type": "http.response.body", "body": b"last", "more_body": False})
+
+    def release(self) -> None:
+        self._loop.call_soon_threadsafe(self._release.set)
+
+
+@contextlib.contextmanager
+def _serving(limits: Limits, app: Held | None = None) -> Iterator[Loopback]:
+    with Loopback(app or Held(), lifespan="off", **uvicorn_options(limits)) as server:
+        yield server
+
+
+def _read_until(client: socket.socket, end: bytes) -> bytes:
+    read = b""
+    while not read.endswith(end):
+        read += client.recv(65536)
+    return read
+
+
+def _wait_until_expired(server: Loopback) -> None:
+    """Return when a connection opened now has used up its time: all older ones have then, too."""
+    assert server.send_raw(b"") == b""
+
+
+def test_f91_h4_two_hundred_half_open_connections_starve_nobody() -> None:
+    """The oldest make room, so that at most 32 stay; a whole request is served in between and at the end."""
+    with _serving(Limits(request_s=60.0)) as server, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(server.connect()) for _ in range(200)]
+        for client in clients[::-1]:
+            with contextlib.suppress(ConnectionError):
+                client.sendall(b"GET / HTTP/1.1\r\nHost:")
+        assert server.ask("GET", "/").status == 200
+        assert server.open_connections <= 32
+        assert [read_to_end(client) for client in clients[:168]] == [b""] * 168
+        clients[-1].sendall(b" here\r\nConnection: close\r\n\r\n")
+        assert read_to_end(clients[-1]).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"G",
+        b"GET / HTTP/1.1\r\nHost: he",
+        HEAD + HEAD[:-2],
+        HALF_A_BODY,
+    ],
+    ids=["a letter", "half a head", "half a second request", "half a body"],
+)
+def test_f91_half_a_request_is_ended_by_time(sent: bytes) -> None:
+    """408 with the error document, then the end; before it the answer to what was whole."""
+    with _serving(BRIEF) as server:
+        got = server.send_raw(sent)
+    head, _, body = got[got.index(b"HTTP/1.1 408 ") :].partition(b"\r\n\r\n")
+    assert b"connection: close" in head
+    assert msgspec.json.decode(body)["code"] == "timeout"
+    assert got.count(b"HTTP/1.1 200 ") == sent.count(HEAD)
+
+
+def test_a_blank_line_begins_a_request() -> None:
+    """It ends uvicorn's limit between requests, so the one for requests takes over."""
+    with _serving(BRIEF) as server, server.connect() as client:
+        client.sendall(HEAD)
+        _read_until(client, b"0\r\n\r\n")
+        client.sendall(b"\r\n")
+        assert read_to_end(client).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_silent_connection_ends_without_a_word() -> None:
+    """Browsers open connections in advance: an answer to no request would be taken for one to the next."""
+    with _serving(BRIEF) as server:
+        assert server.send_raw(b"") == b""
+
+
+def test_a_drip_of_bytes_gains_no_time() -> None:
+    """The time runs from the first byte, not from the last."""
+    with _serving(BRIEF) as server, server.connect(timeout_s=0.01) as client:
+        with contextlib.suppress(ConnectionError):
+            client.sendall(b"GET / HTTP/1.1\r\nX: ")
+            while not _has_answer(client):
+                client.sendall(b"x")
+            assert read_to_end(client).startswith(b"HTTP/1.1 408 ")
+        _wait_until_expired(server)
+        assert server.open_connections == 0
+
+
+def _has_answer(client: socket.socket) -> bool:
+    try:
+        return bool(client.recv(1, socket.MSG_PEEK))
+    except TimeoutError:
+        return False
+
+
+def test_the_time_is_for_the_request_not_for_its_answer() -> None:
+    """A stream, and a kept connection after it, outlive the time for a request."""
+    app = Held()
+    with _serving(BRIEF, app) as server, server.connect() as client:
+        client.sendall(HEAD.replace(b"/ ", b"/held ", 1))
+        _read_until(client, b"first \r\n")
+        _wait_until_expired(server)
+        app.release()
+        _read_until(client, b"0\r\n\r\n")
+        _wait_until_expired(server)
+        client.sendall(HEAD)
+        assert _read_until(client, b"0\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_websocket_outlives_the_time_for_a_request() -> None:
+    """The limit ends with the handshake."""
+    from websockets.sync.client import connect
+
+    app = Held()
+    with _serving(BRIEF, app) as server, connect(f"ws://127.0.0.1:{server.port}/") as client:
+        _wait_until_expired(server)
+        app.release()
+        assert client.recv() == "released"
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [b"GET / HT", HALF_A_BODY, b"no request\r\n\r\n"],
+    ids=["half a head", "half a body", "malformed"],
+)
+def test_no_refusal_is_written_into_an_answer(behind: bytes) -> None:
+    """What is wrong behind a request that is being answered ends the connection, and nothing else is sent."""
+    app = Held()
+    with _serving(BRIEF, app) as server, server.connect() as client:
+        client.sendall(HEAD.replace(b"/ ", b"/held ", 1))
+        _read_until(client, b"first \r\n")
+        client.sendall(behind)
+        assert read_to_end(client) == b""
+        app.release()
+
+
+@pytest.mark.parametrize(
+    "sent", [b"GET / HTTP/1.1\r\nX: ", b"GET /", b""], ids=["header", "path", "blank lines"]
+)
+def test_an_endless_head_is_cut(sent: bytes) -> None:
+    """431 long before memory matters, whichever part of the head has no end."""
+    limits = Limits(request_s=60.0, max_head_bytes=2_000)
+    with _serving(limits) as server, server.connect() as client:
+        client.sendall(sent + (b"x" if sent else b"\r\n") * 2_000)
+        assert read_to_end(client).startswith(b"HTTP/1.1 431 ")
+
+
+def test_h4_more_connections_than_the_limit_are_told_to_come_back() -> None:
+    """503 with Retry-After for the one too many, a handshake too; the others go on."""
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
+    app = Held()
+    limits = Limits(max_connections=1)
+    with _serving(limits, app) as server, server.connect() as client:
+        client.sendall(HEAD)
+        _read_until(client, b"0\r\n\r\n")
+        surplus = server.ask("GET", "/")
+        assert (surplus.status, surplus.json["code"], surplus.headers["retry-after"]) == (503, "busy", "5")
+        with pytest.raises(InvalidStatus, match="503"):
+            connect(f"ws://127.0.0.1:{server.port}/")
+        client.sendall(HEAD)
+        assert _read_until(client, b"0\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+    assert app.paths == ["/", "/"]
+
+
+def test_an_idle_connection_is_closed() -> None:
+    """uvicorn's own limit between two requests is in force."""
+    with _serving(Limits(keep_alive_s=0)) as server:
+        assert server.send_raw(HEAD).endswith(b"0\r\n\r\n")
