@@ -8,28 +8,29 @@ from typing import TypeVar
 
 import msgspec
 
+from kata_cli.app import stdin
 from kata_cli.app.agents_services import SESSIONS, Asking, Found, open_services
 from kata_cli.app.inputs import text_file
 from kata_cli.core import loop
 from kata_cli.core.errors import KataError
 from kata_cli.core.messages import Tool
-from kata_cli.service.documents import (
-    Accepted,
-    Asked,
-    Choose,
-    Create,
-    Fork,
-    History,
-    LiveSession,
-    Nothing,
-    Say,
-    Send,
-    ToolResult,
-    Tree,
-)
+from kata_cli.service.documents import Accepted as Accepted
+from kata_cli.service.documents import Asked, Nothing, Say
+from kata_cli.service.documents import Choose as Choose
+from kata_cli.service.documents import Create as Create
+from kata_cli.service.documents import Fork as Fork
+from kata_cli.service.documents import History as History
+from kata_cli.service.documents import LiveSession as LiveSession
+from kata_cli.service.documents import Send as Send
+from kata_cli.service.documents import Told as Told
+from kata_cli.service.documents import ToolResult as ToolResult
+from kata_cli.service.documents import Tree as Tree
+from kata_cli.service.documents import TreePlace as TreePlace
 
 T = TypeVar("T")
 
+STDIN_FD = 0
+MAX_MESSAGE_BYTES = 1_000_000  # the service takes requests of 1 MiB
 MAX_TOOLS_BYTES = 1_048_576
 
 
@@ -93,6 +94,21 @@ def read_history(asking: Asking, session: str) -> History:
 def read_tree(asking: Asking, session: str) -> Tree:
     """A session with all its branches. Raises `KataError`."""
     return loop.run(_get(asking, session, "tree", Tree))
+
+
+def read_message(asking: Asking, text: str | None) -> str:
+    """The text of an argument; of stdin where it is `-`, or not there and stdin is no terminal.
+
+    Raises `KataError`: usage when there is none, io for what is no text.
+    """
+    if text not in (None, "-"):
+        return text or ""
+    hint = "give the text as an argument, or pipe it"
+    if text is None and stdin.source_of(STDIN_FD) in ("terminal", "none"):
+        raise KataError("usage", "there is no message", hint)
+    wait_s = asking.resolved.settings.stdin_wait
+    stdin.await_first_byte(STDIN_FD, wait_s=wait_s, say=asking.say, notice="waiting for stdin", hint=hint)
+    return stdin.read_text(STDIN_FD, wait_s=None, say=asking.say, max_bytes=MAX_MESSAGE_BYTES)
 
 
 def read_tools(file: str) -> tuple[Tool, ...]:

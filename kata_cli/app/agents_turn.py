@@ -68,19 +68,29 @@ async def _send(asking: Asking, session: str, asked: Send, view: View) -> Outcom
         stop = Stop()
         signals = SignalStop(stop, view.end_now, lambda: f"kata agents show {found.session.id}")
         signals.install()
-        turn = Turn(
-            service=found.client.url,
-            session_id=found.session.id,
-            runtime_mode=found.session.runtime_mode,
-        )
         try:
-            end = await _until_stopped(found, asked, view, stop)
-            failure = stop.failure or _take(turn, end)
-        except KataError as error:
-            failure = stop.failure or error.failure
-            view.end(failure)
-        signals.disarm()
-    return Outcome(_judged(turn, failure), failure)
+            return await _outcome(found, asked, view, stop)
+        finally:
+            signals.disarm()
+
+
+async def _outcome(found: Found, asked: Send, view: View, stop: Stop) -> Outcome:
+    session = found.session
+    turn = Turn(service=found.client.url, session_id=session.id, runtime_mode=session.runtime_mode)
+    failure: Failure | None
+    try:
+        end = await _until_stopped(found, asked, view, stop)
+        failure = stop.failure or _take(turn, end)
+    except KataError as error:
+        failure = error.failure
+        if stop.failure is not None:
+            failure = msgspec.structs.replace(stop.failure, remediation=failure.hint)
+        view.end(failure)
+    if failure is not None:
+        turn.status = "interrupted" if failure.code == "interrupted" else "failed"
+        turn.exit_code = failure.exit
+        turn.error = document(failure, turn.runtime_mode)
+    return Outcome(turn, failure)
 
 
 async def _until_stopped(found: Found, asked: Send, view: View, stop: Stop) -> Done | Failed:
@@ -93,8 +103,9 @@ async def _until_stopped(found: Found, asked: Send, view: View, stop: Stop) -> D
             await _abort(found)
             await asyncio.wait([reading], timeout=ABORT_S)
         if not reading.done():
-            raise KataError("interrupted", "the turn may go on", f"kata agents abort {found.session.id}")
-        return await reading
+            told = "the service did not say that the turn is over"
+            raise KataError("interrupted", told, f"kata agents abort {found.session.id}")
+        return reading.result()
     finally:
         for task in (reading, *others):
             task.cancel()
@@ -143,7 +154,7 @@ async def _answer_since(found: Found) -> Done | None:
 def _take(turn: Turn, end: Done | Failed) -> Failure | None:
     """Put down the answer. Why it is not a whole one, if so."""
     if isinstance(end, Failed):
-        return _failure(end.error)
+        return failure_of(end.error)
     turn.entry, turn.text, turn.model, turn.stop = end.entry, end.text, end.model, end.stop
     turn.usage, turn.duration_s = end.usage, end.duration_s
     if end.stop not in SHORT:
@@ -152,7 +163,7 @@ def _take(turn: Turn, end: Done | Failed) -> Failure | None:
     return Failure(code=code, message=message)
 
 
-def _failure(told: ErrorDocument) -> Failure:
+def failure_of(told: ErrorDocument) -> Failure:
     """The failure that a service tells of; of a code that only a later kata knows the exit status is kept."""
     return Failure(
         code=told.code if told.code in MEANINGS else "unexpected_error",
@@ -162,11 +173,3 @@ def _failure(told: ErrorDocument) -> Failure:
         request_id=told.request_id,
         exit_code=told.exit_code,
     )
-
-
-def _judged(turn: Turn, failure: Failure | None) -> Turn:
-    if failure is not None:
-        turn.status = "interrupted" if failure.code == "interrupted" else "failed"
-        turn.exit_code = failure.exit
-        turn.error = document(failure, turn.runtime_mode)
-    return turn

@@ -104,7 +104,9 @@ class View:
         now_s = asyncio.get_running_loop().time()
         given = one_line(event.input, INPUT_CHARS)
         if event.state == "wanted":
-            return f"a result is wanted: kata agents answer SESSION {event.call_id} -   ({event.tool} {given})"
+            return (
+                f"a result is wanted: kata agents answer SESSION {event.call_id} -   ({event.tool} {given})"
+            )
         if event.state == "started":
             self._begun_s[event.call_id] = now_s
             return f"{event.tool} {given}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -40,7 +41,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
     work: Work
     shared: Shared
-    entries: Iterator[Entry]
+    entries: Iterator[list[Entry]]
     earlier: Earlier
     total: int | None
     stdout: Writer
@@ -120,6 +121,7 @@ class _Crew:
         self._runs: dict[int, OpenRun] = {}
         self._slots = asyncio.Semaphore(jobs)
         self._window = asyncio.Semaphore(jobs * WINDOW)
+        self._read: deque[Entry] = deque()
         self._unread: Failure | None = None
         self._is_read = False
         self._begun = 0
@@ -173,22 +175,29 @@ class _Crew:
 
     async def _next(self) -> Entry | None:
         """The next line; none at the end, after a stop, or when there is no reading on."""
-        reading = asyncio.ensure_future(self._in_thread(self._read, self._reader))
+        while not self._read and await self._has_read():
+            pass
+        return self._read.popleft() if self._read else None
+
+    async def _has_read(self) -> bool:
+        """Read on. False at the end, after a stop, or when there is no reading on."""
+        reading = asyncio.ensure_future(self._in_thread(self._read_on, self._reader))
         stopped = asyncio.ensure_future(self.stop.wait())
         await asyncio.wait([reading, stopped], return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         if not reading.done():
             reading.cancel()
-            return None
+            return False
         try:
-            entry = reading.result()
+            entries = reading.result()
         except KataError as error:
             self._unread = error.failure
-            return None
-        self._is_read = entry is None
-        return entry
+            return False
+        self._is_read = entries is None
+        self._read += entries or []
+        return entries is not None
 
-    def _read(self) -> Entry | None:
+    def _read_on(self) -> list[Entry] | None:
         return next(self._batch.entries, None)
 
     async def _do(self, index: int, entry: Entry) -> None:
@@ -225,9 +234,8 @@ class _Crew:
     async def _run(self, index: int, entry: Entry) -> ResultLine:
         """A whole run, recorded and with all its evidence. Raises `KataError` where there is none."""
         batch, held = self._batch, _Held()
-        prepared = await self._in_thread(lambda: prepared_line(entry, batch.work), batch.shared.pool)
-        prepared = await with_model(prepared, batch.work.env, batch.redactor)
-        streams = Streams(held, _LineScreen(batch.board, self._name(entry)))
+        prepared = await with_model(prepared_line(entry, batch.work), batch.work.env, batch.redactor)
+        streams = Streams(held, _LineScreen(batch.board, self._name(entry)), is_watched=False)
         run = await self._in_thread(lambda: self._opened(prepared, streams), batch.shared.pool)
         self._runs[index] = run
         try:
@@ -236,7 +244,7 @@ class _Crew:
             await run.runtime.finish(await attempted(run))
         finally:
             del self._runs[index]
-            await self._in_thread(run.close, batch.shared.pool)
+            run.close()
         line = result_line(entry, held.document)
         return msgspec.structs.replace(line, id=self._name(entry))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,16 @@ import msgspec
 
 from kata_cli.app.batch_source import BatchLine, Entry
 from kata_cli.app.options import RunOptions
-from kata_cli.app.prepare import Prepared, prepare
+from kata_cli.app.prepare import Find, Prepared, prepare
 from kata_cli.app.recall import Record
 from kata_cli.config.resolve import Resolved
 from kata_cli.config.setting import Value
 from kata_cli.config.settings import Settings
 from kata_cli.core.errors import Failure, KataError
 from kata_cli.output.machine import ResultDocument, refusal_document
+from kata_cli.workflows import catalog
+
+MOST_WORKFLOWS = 64  # that are kept read
 
 
 class ResultLine(ResultDocument, kw_only=True):
@@ -30,12 +34,22 @@ class ResultLine(ResultDocument, kw_only=True):
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
-    """What all lines of a batch have in common. `options` are those of a run without a goal."""
+    """What all lines of a batch have in common. `options` are those of a run without a goal.
+
+    `workflows` finds a workflow as it was read first.
+    """
 
     options: RunOptions
     resolved: Resolved
     env: Mapping[str, str]
     cwd: Path
+    workflows: Find
+
+
+def open_work(options: RunOptions, resolved: Resolved, env: Mapping[str, str], cwd: Path) -> Work:
+    """What all lines go by; nothing is read yet."""
+    workflows = lru_cache(MOST_WORKFLOWS)(catalog.find)
+    return Work(options=options, resolved=resolved, env=env, cwd=cwd, workflows=workflows)
 
 
 def prepared_line(entry: Entry, work: Work) -> Prepared:
@@ -45,7 +59,9 @@ def prepared_line(entry: Entry, work: Work) -> Prepared:
     line = entry.line
     options = _options(line, work.options)
     resolved = _resolved(line, entry.number, work.resolved)
-    return prepare(options, resolved, Record(), work.env, work.cwd, say=lambda told: None)
+    return prepare(
+        options, resolved, Record(), work.env, work.cwd, say=lambda told: None, find=work.workflows
+    )
 
 
 def result_line(entry: Entry, document: bytes) -> ResultLine:
@@ -73,6 +89,7 @@ def _options(line: BatchLine, options: RunOptions) -> RunOptions:
         goal=line.goal,
         files=(*options.files, *line.files),
         output=line.output,
+        scenario=None,  # the service that all lines share goes by it
         flags={**options.flags, "vars": kept},
         batch_id=line.id,
     )

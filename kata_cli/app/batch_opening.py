@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 import msgspec
 
@@ -24,16 +25,16 @@ from kata_cli.providers.service import ProviderService
 from kata_cli.store.runs import RunStore
 from kata_cli.store.session_index import open_sessions
 
-MAX_THREADS = 32
+MAX_THREADS = 8  # more of them would only contend for the interpreter
 TOLD_LINES = 5
 
 Say = Callable[[str], None]
 
 
 class Input(msgspec.Struct, frozen=True):
-    """The lines of a batch, and how many there are, where that is known before."""
+    """The lines of a batch as they are read, and how many there are, where that is known before."""
 
-    entries: Iterator[Entry]
+    entries: Iterator[list[Entry]]
     total: int | None
 
 
@@ -89,7 +90,7 @@ def _checked(source: Source, work: Work, say: Say) -> int:
     """How many lines there are. Raises `KataError` usage when some of them cannot be run."""
     total = 0
     bad: list[KataError] = []
-    for entry in entries(source):
+    for entry in chain.from_iterable(entries(source)):
         total += 1
         try:
             prepared_line(entry, work)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Annotated
 
 import msgspec
@@ -68,17 +69,18 @@ def await_source(source: Source, *, wait_s: float, say: Callable[[str], None]) -
         stdin.await_first_byte(STDIN_FD, wait_s=wait_s, say=say, notice="waiting for stdin", hint=WAIT_HINT)
 
 
-def entries(source: Source) -> Iterator[Entry]:
+def entries(source: Source) -> Iterator[list[Entry]]:
     """The lines that are not blank, each judged by itself and against those before it; blocks.
 
-    A file is read from where it stood at first. Raises `KataError`: io, usage for a line without an end.
+    Those that one read completes come together. A file is read from where it stood at first. Raises
+    `KataError`: io, usage for a line without an end.
     """
     if source.start is not None:
         os.lseek(source.fd, source.start, os.SEEK_SET)
-    judge = _Judge()
-    for number, data in enumerate(_lines(source), start=1):
-        if data.strip():
-            yield Entry(number, judge.line(data))
+    judge, numbers = _Judge(), count(1)
+    for lines in _lines(source):
+        numbered = zip(lines, numbers, strict=False)
+        yield [Entry(number, judge.line(data)) for data, number in numbered if data.strip()]
 
 
 class _Judge:
@@ -116,14 +118,14 @@ def _opened(name: str) -> int:
         raise KataError("io", f"cannot read {name}: {reason}", "name a file of JSON lines, or -") from None
 
 
-def _lines(source: Source) -> Iterator[bytes]:
+def _lines(source: Source) -> Iterator[list[bytes]]:
     decoder = LineDecoder(MAX_LINE_BYTES)
     is_first = True
     try:
         while data := stdin.read_chunk(source.fd, CHUNK_BYTES):
-            yield from decoder.feed(data.removeprefix(BOM) if is_first else data)
+            yield decoder.feed(data.removeprefix(BOM) if is_first else data)
             is_first = False
-        yield from decoder.finish()
+        yield decoder.finish()
     except LineTooLong as error:
         raise KataError(
             "usage", f"{source.name}: {error}", "put material into files, and name them"

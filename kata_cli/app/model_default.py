@@ -34,7 +34,7 @@ async def with_model(prepared: Prepared, env: Mapping[str, str], redactor: Redac
     if settings.runtime_mode != "pi" or prepared.record.exchanges is not None:
         return prepared
     if settings.model is not None:
-        if not prepared.options.is_dry_run:
+        if not prepared.options.is_dry_run and resolved.starts_agents:
             _check_own(resolved, env)
         return prepared
     from kata_cli.app.model_listing import Asking
@@ -58,7 +58,7 @@ async def pi_models(asking: Asking, *, is_refreshed: bool = False) -> Listed:
     from kata_cli.app.pi_models import pi_models_of
 
     settings = asking.resolved.settings
-    has_login = settings.pi_agent_dir is not None
+    has_login = settings.pi_agent_dir is not None or not asking.resolved.starts_agents
     if not (has_login or key_sources(asking) or pi_models_of(asking.resolved, asking.env).document):
         raise KataError("missing_auth", "there is no key that Pi could use", NO_KEY_HINT)
     listed = await ask_models(asking, is_refreshed=is_refreshed)

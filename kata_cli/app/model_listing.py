@@ -76,7 +76,7 @@ async def _asked(
     settings = asking.resolved.settings
     pi, given = PiModels(), ""
     if asking.is_pi:
-        pi = pi_models_of(asking.resolved, asking.env)
+        pi = pi_models_of(asking.resolved, asking.env) if asking.resolved.starts_agents else PiModels()
         given = _circumstances(asking, pi)
     elif provider is None:
         provider = settings.provider or service.choose(None, settings.model).model.provider
@@ -128,12 +128,15 @@ def key_sources(asking: Asking) -> list[str]:
 
 
 def _circumstances(asking: Asking, pi: PiModels) -> str:
-    """What Pi's list depends on: which Pi, which keys (never their values), which files."""
+    """What Pi's list depends on: which services or Pi, which keys (never their values), which files."""
     settings = asking.resolved.settings
+    if not asking.resolved.starts_agents:
+        return "\n".join(settings.services)
     path = binary.find(settings.pi_binary or "", asking.env.get("PATH", ""), working_directory())
     directory = settings.pi_agent_dir
     shared = [Path(directory, name) for name in ("auth.json", pi_files.NAME)] if directory else []
-    return "\n".join([_stamp(path), *map(_stamp, shared), *key_sources(asking), pi.document.hex()])
+    given = [*settings.services, _stamp(path), *map(_stamp, shared), *key_sources(asking)]
+    return "\n".join([*given, pi.document.hex()])
 
 
 def _stamp(path: Path) -> str:

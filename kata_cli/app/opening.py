@@ -40,7 +40,7 @@ POOL_THREADS = 2  # a search that is left behind must not hold up the journal
 
 
 class Streams(msgspec.Struct, frozen=True):
-    """Where a run writes: stdout, and the screen on stderr. `is_watched` is whether it writes before its end."""
+    """Where a run writes: stdout, and the screen on stderr; `is_watched` if it does so before its end."""
 
     stdout: Sink
     screen: Screen

@@ -23,6 +23,7 @@ from kata_cli.workflows.catalog import Found
 from kata_cli.workflows.model import VarValue, Workflow
 
 Say = Callable[[str], None]
+Find = Callable[[str, Path], Found]
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +65,7 @@ def resolved_settings(options: Common, env: Mapping[str, str], cwd: Path) -> Res
         )
     except KataError as error:
         raise _with_way_around(error.failure) from None
-    if resolved.settings.runtime_mode == "pi":
+    if resolved.starts_agents:
         from kata_cli.app.pi_models import pi_models_of
 
         resolved.warnings += pi_models_of(resolved, env).warnings
@@ -86,11 +87,12 @@ def prepare(
     env: Mapping[str, str],
     cwd: Path,
     say: Say,
+    find: Find = catalog.find,
 ) -> Prepared:
     """Judge a command line, cheapest checks first; stdin is read last. Raises `KataError`."""
     check_recordable(cwd)
     settings = resolved.settings
-    asked = _typed(options, resolved) if record.run is None else _recorded(record.run, resolved)
+    asked = _typed(options, resolved, find) if record.run is None else _recorded(record.run, resolved)
     scenario = scenario_of(options.scenario, settings.runtime_mode)
     output = _output(options, resolved, asked.past.file_text)
     if record.exchanges is None:
@@ -124,10 +126,10 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
     inputs: Inputs | None = None
 
 
-def _typed(options: RunOptions, resolved: Resolved) -> _Asked:
+def _typed(options: RunOptions, resolved: Resolved, find: Find) -> _Asked:
     """What the command line asks for."""
     settings = resolved.settings
-    found = catalog.find(settings.workflow, resolved.paths.config / "workflows")
+    found = find(settings.workflow, resolved.paths.config / "workflows")
     return _Asked(
         found=found,
         vars=variables.bind(found.workflow, _var_texts(options, settings.vars)),
@@ -181,8 +183,20 @@ def scenario_of(name: str | None, mode: str) -> Scenario:
 
 
 def check_agents(resolved: Resolved, env: Mapping[str, str]) -> None:
-    """A CI job holds secrets, and an agent reads what it likes: it takes a word of its own to let one in."""
-    if resolved.settings.runtime_mode == "pi" and in_ci(env) and not resolved.settings.allow_agent:
+    """A CI job holds secrets, and an agent reads what it likes: it takes a word of its own to let one in.
+
+    Agents of a service run elsewhere and see nothing of the job but what they are sent. Raises `KataError`,
+    also where a service could not be asked for want of its token.
+    """
+    settings = resolved.settings
+    if settings.runtime_mode == "pi" and settings.services:
+        from kata_cli.app.services import addresses, token_of
+
+        for address in addresses(resolved):
+            token_of(address)
+    elif settings.origins["services"].origin == "flag":
+        raise KataError("usage", "--service names where agents of mode pi run", "add --mode pi")
+    if resolved.starts_agents and in_ci(env) and not settings.allow_agent:
         raise KataError("usage", "mode pi runs agents, and this is a CI job", "--allow-agent to let them in")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from kata_cli.app.known_secrets import learn_environment
 from kata_cli.app.prices import price_list
 from kata_cli.config.credentials import CredentialFinder
+from kata_cli.config.endpoints import host_of
 from kata_cli.config.resolve import Resolved
 from kata_cli.core.clock import SystemClock
 from kata_cli.core.exchange import Exchange
@@ -56,7 +57,7 @@ def open_service(
         clock=clock,
         on_secret=redactor.learn,
         account=_account(resolved, spent),
-        connect=_connector(resolved, env, finder, redactor, scenario, live_agents),
+        connect=_connector(resolved, env, finder, redactor, clock, scenario, live_agents),
         # Retries of a run on fixed time must take the same time in every run.
         jitter=random.random if isinstance(clock, SystemClock) else lambda: 0.0,
         most_requests=most_requests,
@@ -101,6 +102,7 @@ def _policy(resolved: Resolved) -> Policy:
             request_s=settings.request_timeout,
         ),
         fallbacks=tuple(ModelRef.parse(text) for text in settings.fallback),
+        hosts=tuple(host_of(url) for url in settings.services),
     )
 
 
@@ -109,12 +111,17 @@ def _connector(
     env: Mapping[str, str],
     finder: CredentialFinder,
     redactor: Redactor,
+    clock: Clock,
     scenario: Scenario | None,
     live_agents: LiveOptions | None,
 ) -> Callable[[Endpoint, Credential, Timeouts], Provider]:
     def connect(endpoint: Endpoint, credential: Credential, timeouts: Timeouts) -> Provider:
         if endpoint.kind == "mock":
             return MockProvider(endpoint, credential, timeouts, scenario)
+        if endpoint.kind == "pi" and resolved.settings.services and live_agents is None:
+            from kata_cli.app.instances import instances
+
+            return instances(resolved, env, finder, redactor, timeouts, clock)
         if endpoint.kind == "pi":
             from kata_cli.app.agents import pi_provider
 

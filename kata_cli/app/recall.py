@@ -32,6 +32,8 @@ from kata_cli.store.runs import RunStore
 # What shaped the requests of a run, and so has to be the same in one that goes on from it.
 SHAPING = ("runtime_mode", "provider", "model", "thinking", "temperature", "max_tokens", "fallback")
 LIMITS = ("token_budget", "max_cost", "max_tasks")
+# Agents that ran elsewhere go on elsewhere: never on this machine without being asked to.
+PLACES = ("services", "service_token_file")
 INPUTS = ("goal", "goal_file", "context_dir", "system", "revises", "session")
 
 
@@ -93,6 +95,8 @@ def as_recorded(options: RunOptions, record: Record) -> RunOptions:
     given = {name: value for name, value in options.flags.items() if value not in (None, (), {})}
     if "provider" in given:
         recorded.pop("model")  # a model belongs to its provider
+    if "services" in given:
+        recorded.pop("service_token_file", None)
     return msgspec.structs.replace(options, flags={**recorded, **given})
 
 
@@ -177,8 +181,8 @@ def _at_its_start(run: Recalled) -> Recalled:
 
 
 def _flags_of(started: RunStarted) -> dict[str, Any]:
-    """The settings that shaped the requests of a run, and its limits, as flags for another."""
-    names = (*SHAPING, *LIMITS)
+    """The settings that shaped the requests of a run, its limits and its places, as flags for another."""
+    names = (*SHAPING, *LIMITS, *PLACES)
     kept = {name: started.settings[name] for name in names if started.settings.get(name) is not None}
     flags = {name: tuple(v) if isinstance(v, list) else str(v) for name, v in kept.items()}
     return {**flags, "runtime_mode": started.runtime_mode, "model": started.model, "provider": None}

@@ -158,7 +158,7 @@ class Runtime:
         return Failure(code="findings", message=f"{len(found)} findings under --strict: {rules}")
 
     def _end(self, last: Event) -> None:
-        """Record the end, write what is derived from the journal, give the run free. Raises `KataError` io."""
+        """Record the end, write the views, give the run free. Raises `KataError` io."""
         try:
             self.recorder.take([last])
         finally:

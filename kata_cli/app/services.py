@@ -16,8 +16,6 @@ from kata_cli.core.redact import Redactor
 from kata_cli.providers.service_client import ServiceClient
 from kata_cli.service.token import read_token
 
-TOKEN_FILE = "serve.token"
-
 
 class Address(msgspec.Struct, frozen=True):
     """A service, and the file with its token."""
@@ -33,7 +31,8 @@ def addresses(resolved: Resolved, default_url: str = "") -> list[Address]:
     this machine's own service holds for those on this machine. Raises `KataError`.
     """
     settings = resolved.settings
-    urls = [url for url in settings.services or (default_url,) if url not in (LOCAL, "")]
+    named = dict.fromkeys(settings.services or (default_url,))
+    urls = [url for url in named if url not in (LOCAL, "")]
     files = settings.service_token_file
     if len(files) == 1:
         files *= len(urls)
@@ -47,18 +46,23 @@ def addresses(resolved: Resolved, default_url: str = "") -> list[Address]:
 
 
 def open_client(address: Address, redactor: Redactor, timeouts: Timeouts) -> ServiceClient:
-    """A client of a service; nothing is sent yet. Raises `KataError` where there is no token for it."""
+    """A client of a service; nothing is sent yet. Raises `KataError` like `token_of`."""
+    token = token_of(address)
+    redactor.learn(token)
+    return ServiceClient(address.url, token, timeouts, token_file=str(address.token_file))
+
+
+def token_of(address: Address) -> str:
+    """The token of a service. Raises `KataError`: missing_auth where there is none, or like `read_token`."""
     try:
-        token = read_token(address.token_file)
+        return read_token(address.token_file)
     except FileNotFoundError:
         told = f"no token for {address.url}: there is no {address.token_file}"
         raise KataError("missing_auth", told, "start the service: kata serve, or --token-file FILE") from None
-    redactor.learn(token)
-    return ServiceClient(address.url, token, timeouts, token_file=str(address.token_file))
 
 
 def _own_token_file(resolved: Resolved, url: str) -> Path:
     """The token of this machine's service goes to no other machine."""
     if not is_loopback(url):
         raise KataError("missing_auth", f"which token is for {url}?", "--token-file FILE")
-    return resolved.paths.state / TOKEN_FILE
+    return resolved.paths.token_file

@@ -9,8 +9,8 @@ from kata_cli.output.branches import Row, draw
 from kata_cli.output.figures import plural
 
 if TYPE_CHECKING:
+    from kata_cli.app.agents_calls import History, LiveSession, Told, Tree, TreePlace
     from kata_cli.app.agents_list import ServiceState
-    from kata_cli.service.documents import History, LiveSession, Told, Tree, TreePlace
 
 ID_CHARS = 64
 TITLE_CHARS = 60

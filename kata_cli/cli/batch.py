@@ -73,6 +73,8 @@ def batch(
     scenario: run.Scenario = None,
     tools: o.Tools = None,
     allow_agent: o.AllowAgent = None,
+    services: o.Service = None,
+    service_token_file: o.TokenFile = None,
 ) -> int:
     """Do many runs: one line of JSON asks for each, one line of JSON tells what came of it."""
     given = dict(locals())
@@ -118,12 +120,12 @@ def _start(options: BatchOptions, *, is_quiet: bool) -> int:
 def _opened(options: BatchOptions, resolved: Any, *, is_quiet: bool) -> Batch:
     from kata_cli.app.batch import Batch
     from kata_cli.app.batch_earlier import read_earlier
-    from kata_cli.app.batch_line import Work
+    from kata_cli.app.batch_line import open_work
     from kata_cli.app.batch_opening import open_input, open_means
     from kata_cli.app.place import working_directory
     from kata_cli.output.console import Writer
 
-    work = Work(options=options.run, resolved=resolved, env=os.environ, cwd=working_directory())
+    work = open_work(options.run, resolved, os.environ, working_directory())
     earlier = read_earlier(Path(options.resumes) if options.resumes else None, stdout_fd=1)
     means = open_means(options, work, shell.redactor())
     given = open_input(options.file, work, shell.say)

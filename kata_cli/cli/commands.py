@@ -80,6 +80,16 @@ def serve() -> TyperCommand:
     return _command("serve", serve)
 
 
+def agents() -> TyperGroup:
+    """Open live agent sessions of kata serve, talk to them, and steer them."""
+    from kata_cli.cli import agents as group
+    from kata_cli.cli import agents_talk as talk
+
+    said = (talk.send, talk.steer, talk.follow_up, talk.answer)
+    ended = (group.abort, group.stop, group.tree, group.fork, group.compact)
+    return _group(group.app, *said, *ended, group.choose, group.show, talk.watch)
+
+
 def config() -> TyperGroup:
     """Show the effective settings."""
     from kata_cli.cli.config import app
@@ -111,7 +121,7 @@ def completion() -> TyperCommand:
 PANELS: dict[str, tuple[Callable[[], TyperCommand | TyperGroup], ...]] = {
     "Work": (run, batch, models, auth, sessions),
     "Specs": (spec, workflows),
-    "Live agents": (serve,),
+    "Live agents": (serve, agents),
     "Setup": (config, doctor, schema, completion),
 }
 COMMANDS = {load.__name__: load for panel in PANELS.values() for load in panel}

@@ -10,6 +10,7 @@ import typer
 
 from kata_cli.cli import complete
 from kata_cli.config.settings import SETTINGS
+from kata_cli.core.errors import KataError
 
 if TYPE_CHECKING:
     from kata_cli.app.options import Common
@@ -75,6 +76,18 @@ def common(given: Mapping[str, Any]) -> Common:
     return Common(**fields, flags=flags)
 
 
+def output_format(format: str | None, as_json: bool) -> str:
+    """What `--format` and `--json` ask for together. Raises `KataError` usage."""
+    from kata_cli.app.options import FORMATS
+
+    if as_json and format not in (None, "json"):
+        raise KataError("usage", f"--json and --format {format} exclude each other")
+    chosen = "json" if as_json else format or "text"
+    if chosen not in FORMATS:
+        raise KataError("usage", f"--format: expected one of {', '.join(FORMATS)}, got {chosen!r}")
+    return chosen
+
+
 Mode = Annotated[str | None, setting("runtime_mode", CHOICE)]
 Provider = Annotated[str | None, setting("provider", CHOICE)]
 Model = Annotated[str | None, setting("model", CHOICE)]
@@ -97,6 +110,8 @@ Color = Annotated[str | None, setting("color", VIEW)]
 Home = Annotated[str | None, setting("home", CHOICE)]
 NoContext = Annotated[bool | None, setting("context_enabled", GOAL)]
 Tools = Annotated[str | None, setting("tools", MOCK)]
+Service = Annotated[list[str] | None, setting("services", MOCK)]
+TokenFile = Annotated[list[str] | None, setting("service_token_file", MOCK)]
 AllowAgent = Annotated[bool | None, setting("allow_agent", MOCK)]
 Strict = Annotated[bool | None, setting("strict", RESULT)]
 

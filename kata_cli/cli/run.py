@@ -165,6 +165,8 @@ def run(
     scenario: Scenario = None,
     tools: o.Tools = None,
     allow_agent: o.AllowAgent = None,
+    services: o.Service = None,
+    service_token_file: o.TokenFile = None,
 ) -> int:
     """Turn a goal into a spec draft: read the context, delegate, synthesize, check, write."""
     given = dict(locals())
@@ -181,7 +183,7 @@ def run(
         "flags": flags | {"vars": pairs(vars or []), "fallback": tuple(fallback or ())},
         "files": tuple(files or ()),
         "reads_stdin": _stdin(stdin, no_stdin),
-        "format": _format(format, as_json),
+        "format": o.output_format(format, as_json),
     }
     return start(RunOptions(**fields))
 
@@ -201,16 +203,3 @@ def _stdin(wants: bool, refuses: bool) -> bool | None:
     if wants and refuses:
         raise KataError("usage", "--stdin and --no-stdin exclude each other", "kata run --help")
     return True if wants else False if refuses else None
-
-
-def _format(format: str | None, as_json: bool) -> str:
-    from kata_cli.app.options import FORMATS
-
-    if as_json and format not in (None, "json"):
-        raise KataError("usage", f"--json and --format {format} exclude each other", "kata run --help")
-    chosen = "json" if as_json else format or "text"
-    if chosen not in FORMATS:
-        raise KataError(
-            "usage", f"--format: expected one of {', '.join(FORMATS)}, got {chosen!r}", "kata run --help"
-        )
-    return chosen

@@ -130,6 +130,11 @@ def is_loopback(url: str) -> bool:
     return bool(_LOOPBACK.fullmatch(urlsplit(url).hostname or ""))
 
 
+def host_of(url: str) -> str:
+    """The host of an address with its port; what is no address stands for itself."""
+    return urlsplit(url).netloc or url
+
+
 def _tables(file: toml.File) -> dict[str, Any]:
     tables = file.table.get("providers", {})
     if not isinstance(tables, dict):

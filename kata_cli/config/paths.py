@@ -27,6 +27,11 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
         return self.config / "credentials.toml"
 
     @property
+    def token_file(self) -> Path:
+        """The token of this machine's own service of live sessions."""
+        return self.state / "serve.token"
+
+    @property
     def models_file(self) -> Path:
         return self.config / "models.toml"
 

@@ -51,6 +51,12 @@ class Resolved(msgspec.Struct, kw_only=True):
         origin = self.settings.origins["runtime_mode"].origin
         return "user" if origin == "profile" else origin
 
+    @property
+    def starts_agents(self) -> bool:
+        """Whether a run starts Pi itself: in pi mode, unless all its agents run at services."""
+        services = self.settings.services
+        return self.settings.runtime_mode == "pi" and (not services or LOCAL in services)
+
 
 class Row(msgspec.Struct, frozen=True):
     """One line of `kata config show`."""

@@ -85,7 +85,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why something did not work, as data.
 
     `status` is an HTTP status, `retry_after_s` the provider's own wish in seconds, `exit_code` only set
-    where the code alone does not decide it (signals).
+    where the code alone does not decide it (signals). With `has_other` another instance of the provider can
+    be asked at once.
     """
 
     code: str
@@ -97,6 +98,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: int | None = None
     retry_after_s: float | None = None
     should_retry: bool | None = None
+    has_other: bool = False
     exit_code: int = -1
 
     @property

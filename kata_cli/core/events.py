@@ -156,13 +156,14 @@ class ToolFinished(Event, tag="tool.finished"):
 
 
 class UsageReported(Event, tag="usage.reported"):
-    """What one attempt cost, and who answered, on which level of thinking."""
+    """What one attempt cost, and who answered, on which level of thinking; `host` as in `Reply`."""
 
     task: str
     attempt: int
     usage: Usage
     model: str = ""
     thinking: str = ""
+    host: str = ""
     stop: str = ""
     request_id: str | None = None
     is_estimated: bool = False

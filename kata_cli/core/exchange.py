@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from kata_cli.core.errors import Failure
-from kata_cli.core.messages import Request, StopCause, Usage
+from kata_cli.core.messages import Request, StopCause, ToolCall, Usage
 
 
-class RecordedReply(msgspec.Struct, kw_only=True):
+class RecordedReply(msgspec.Struct, kw_only=True, omit_defaults=True):
     """An answer as it came, whether or not it held."""
 
     text: str
@@ -16,6 +16,7 @@ class RecordedReply(msgspec.Struct, kw_only=True):
     usage: Usage
     request_id: str | None
     model: str
+    calls: tuple[ToolCall, ...] = ()
 
 
 class Exchange(msgspec.Struct, kw_only=True):

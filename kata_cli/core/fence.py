@@ -44,6 +44,11 @@ def blocks(prompt: str) -> Iterable[Block]:
         yield Block(match[1], attributes, _CLOSED.sub("<", match[3]))
 
 
+def outside(prompt: str) -> str:
+    """What stands outside all fenced blocks: a person's own words, without the material."""
+    return _BLOCK.sub("", prompt).strip()
+
+
 def _quote(value: str) -> str:
     return re.sub(r'["\n\r&]', lambda match: _QUOTES[match[0]], value)
 

@@ -102,6 +102,11 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     call_id: str = ""
     is_error: bool = False
 
+    @property
+    def parts(self) -> list[str]:
+        """What the message says and calls, as texts."""
+        return [self.text, *(f"{call.name} {call.arguments}" for call in self.calls)]
+
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One call of a model on behalf of a task.
@@ -128,19 +133,22 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def prompt(self) -> str:
         """All that is sent, as one text, for estimates and for the mock provider."""
-        return "\n\n".join([self.system, *(message.text for message in self.messages)]).strip()
+        tools = [msgspec.json.encode(tool).decode() for tool in self.tools]
+        said = [part for message in self.messages for part in message.parts]
+        return "\n\n".join([self.system, *tools, *said]).strip()
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A complete answer. `model` is the id that the provider itself reported.
 
     `thinking` is the level that was in force, empty where nobody knows. With `calls`, `stop` is `tool_use`,
-    and the text may be empty.
+    and the text may be empty. `host` names the instance that answered, where there are several.
     """
 
     text: str
     model: str
     thinking: str = ""
+    host: str = ""
     stop: StopCause = "stop"
     calls: tuple[ToolCall, ...] = ()
     usage: Usage = Usage()

@@ -75,6 +75,13 @@ class Agent:
             told = f"Pi was not ready within {limit_s:g} s"
             raise KataError("agent_unavailable", told, "kata doctor") from None
 
+    async def answers(self) -> bool:
+        """Whether the process still lives and reacts."""
+        with contextlib.suppress(KataError):
+            await self._state(within_s=self._options.ping_s)
+            return True
+        return False
+
     def renew(self) -> None:
         """Begin a new session in the background: it takes longer than a prompt. `prepare` waits for it."""
         self._child.rpc.listener = None

@@ -87,6 +87,7 @@ class Instance:
 
     def fail(self, failure: Failure) -> None:
         """Note a failure: a 401 is for good, a 429 for a while, and not each is the fault of the instance."""
+        self.last_failure = failure
         if failure.status == 401:
             self.removed = failure
         if failure.status == 429:
@@ -94,7 +95,6 @@ class Instance:
         if failure.code not in FAULTS and failure.status != 401:
             self.succeed()
             return
-        self.last_failure = failure
         self.breaker.fail()
         self.health.note(is_success=False)
 

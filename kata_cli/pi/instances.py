@@ -21,7 +21,7 @@ V = TypeVar("V")
 # Failures after which another instance may well answer.
 MOVABLE = frozenset(
     {
-        *("provider_unavailable", "timeout", "rate_limited", "agent_unavailable", "busy", "limit_reached"),
+        *("provider_unavailable", "timeout", "rate_limited", "agent_unavailable"),
         *("missing_auth", "invalid_auth", "session_expired", "quota_exhausted", "model_not_found"),
     }
 )
@@ -83,7 +83,7 @@ class Queue:
                 continue
             if refusal is not None:
                 place.seat.set_exception(KataError.of(refusal))
-            elif instance := pick(self._instances, place.favourite, place.tried):
+            elif self._has_room and (instance := pick(self._instances, place.favourite, place.tried)):
                 place.seat.set_result(Seat(instance, instance.enter()))
             else:
                 self._waiting.append(place)
@@ -92,6 +92,10 @@ class Queue:
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+
+    @property
+    def _has_room(self) -> bool:
+        return any(instance.is_warm and instance.has_room for instance in self._instances)
 
     def _refusal(self) -> Failure | None:
         """Why nobody can be waited for: all were removed, or those that are cold were never there."""

@@ -113,6 +113,7 @@ class Attempt:
             usage=usage,
             model=self._answered_by(reply),
             thinking=reply.thinking if reply else "",
+            host=reply.host if reply else "",
             stop=reply.stop if reply else "",
             request_id=reply.request_id if reply else None,
             is_estimated=self._reported() is None,
@@ -141,8 +142,9 @@ class Attempt:
 
     def _estimate(self) -> Usage:
         text = "".join(delta.text for delta in self._deltas)
-        if not text and isinstance(self._end, ReplyFinished):
-            text = self._end.reply.text
+        if isinstance(self._end, ReplyFinished):
+            reply = self._end.reply
+            text = "".join([text or reply.text, *(call.arguments for call in reply.calls)])
         return Usage(input=estimate_tokens(self.request.prompt), output=estimate_tokens(text))
 
     async def _next(self, events: AsyncIterator[Event]) -> Event | None:

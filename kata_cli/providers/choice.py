@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -22,10 +22,17 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chooser:
-    """Chooses in one runtime mode, among some endpoints."""
+    """Chooses in one runtime mode, among some endpoints; in pi mode agents may run at other `hosts`."""
 
-    def __init__(self, mode: str, endpoints: Mapping[str, Endpoint], connections: Connections) -> None:
+    def __init__(
+        self,
+        mode: str,
+        endpoints: Mapping[str, Endpoint],
+        connections: Connections,
+        hosts: Sequence[str] = (),
+    ) -> None:
         self._mode = mode
+        self._hosts = hosts
         self._endpoints = endpoints
         self._connections = connections
 
@@ -57,7 +64,7 @@ class Chooser:
         ref = ModelRef(provider, model) if provider else ModelRef.parse(model)
         credential = self._connections.credential(registry.PI)
         source = credential.source if isinstance(credential, Credential) else ""
-        return Choice(model=ref, key_source=source, host="")
+        return Choice(model=ref, key_source=source, host=", ".join(self._hosts))
 
     def _named(self, provider: str | None, model: str | None) -> ModelRef | None:
         """The model that the settings name, if they name one."""

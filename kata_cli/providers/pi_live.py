@@ -84,7 +84,7 @@ class _Conversation:
             purpose = Purpose(request.model.provider, request.task, self._live.directory_of(request.task))
             if self._agent is not None and self._agent.purpose != purpose:
                 await self._pool.end(request.task)
-            return await self._pool.acquire(purpose)
+            return await self._lend(purpose)
         except BaseException:
             self._is_busy = False
             raise
@@ -119,11 +119,11 @@ class _Conversation:
         except Rejected:
             self._steered.remove(message)
             return False
-        return turn.is_running
+        return turn.is_running or self._has_heard_all(turn)
 
     async def release(self, agent: Agent, request: Request, turn: Turn | None, reply: Reply | None) -> None:
         self._under_way = None
-        if turn is not None and turn.users_heard == 1 + len(self._steered):
+        if turn is not None and self._has_heard_all(turn):
             answer = [Message("assistant", reply.text)] if reply else []
             self._agent, self._system = agent, request.system
             self._told = (*request.messages, *self._steered, *answer)
@@ -134,6 +134,23 @@ class _Conversation:
             self._agent = agent if is_kept else None
             self._is_busy = False
             await self._pool.release(agent, is_reusable=is_kept)
+
+    async def _lend(self, purpose: Purpose) -> Agent:
+        """The agent that was at rest, or a new one where that has ended or no longer answers."""
+        agent = await self._pool.acquire(purpose)
+        if agent is not self._agent:
+            return agent
+        has_answered = False
+        try:
+            has_answered = await agent.answers()
+        finally:
+            if not has_answered:
+                await self._pool.release(agent, is_reusable=False)
+        return agent if has_answered else await self._pool.acquire(purpose)
+
+    def _has_heard_all(self, turn: Turn) -> bool:
+        """Whether the prompt, and what was said meanwhile, has reached the session."""
+        return turn.users_heard == 1 + len(self._steered)
 
     def _untold(self, agent: Agent, request: Request) -> tuple[Message, ...]:
         """The newest messages, if the agent's session holds all that comes before them; else none.

@@ -49,13 +49,22 @@ class Run:
         try:
             while not self._is_over:
                 await self._advance()
-                for event in self._turn.take() if self._turn else []:
+                for event in self._news():
                     yield event
         finally:
             await self._give_back()
+        for event in self._last():
+            yield event
+
+    def _news(self) -> list[Event]:
+        return self._turn.take() if self._turn else []
+
+    def _last(self) -> list[Event]:
+        """What came while the consumer was busy, then the text if it was not shown, then the end."""
+        last = self._news()
         if self._turn and not self._turn.is_live and (text := text_of(self._turn)):
-            yield ContentDelta(task=self._request.task, text=text)
-        yield self._end()
+            last.append(ContentDelta(task=self._request.task, text=text))
+        return [*last, self._end()]
 
     @property
     def _is_over(self) -> bool:

@@ -15,6 +15,18 @@ from kata_cli.core.ports import Credential, Endpoint
 from kata_cli.core.text import one_line
 
 SHOWN_CHARS = 60
+# The fields of a request that can differ, the most telling first; messages are compared one by one.
+COMPARED = (
+    "model",
+    "goal",
+    "system",
+    "schema_name",
+    "schema",
+    "thinking",
+    "temperature",
+    "max_tokens",
+    "tools",
+)
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -36,7 +48,7 @@ class ReplayProvider:
             return
         exchange = waiting.popleft()
         reply = exchange.reply
-        if reply is not None:
+        if reply is not None and reply.text:
             yield ContentDelta(task=request.task, text=reply.text)
         # An answer that did not hold came all the same: it is the engine that finds it wanting again.
         if reply is None or (exchange.failure and exchange.failure.code != "invalid_output"):
@@ -48,6 +60,7 @@ class ReplayProvider:
                 text=reply.text,
                 model=ModelRef.parse(reply.model).id,
                 stop=reply.stop,
+                calls=reply.calls,
                 usage=reply.usage,
                 request_id=reply.request_id,
             )
@@ -104,15 +117,17 @@ def _key(request: Request) -> bytes:
 
 def _differences(then: Request, now: Request) -> Iterator[str]:
     """Where two requests differ, the most telling first."""
-    for name in ("model", "goal", "system", "schema_name", "schema", "thinking", "temperature", "max_tokens"):
+    for name in COMPARED:
         was, is_now = getattr(then, name), getattr(now, name)
         if was != is_now:
             yield f"{name} was {_shown(was)}, now it is {_shown(is_now)}"
     for number, (was, is_now) in enumerate(zip(then.messages, now.messages, strict=False), 1):
         if was.role != is_now.role:
             yield f"message {number} was the {was.role}'s, now it is the {is_now.role}'s"
-        elif was != is_now:
+        elif was.text != is_now.text:
             yield _line_difference(number, was, is_now)
+        elif was != is_now:
+            yield f"message {number} calls other tools, or answers another call"
     if len(then.messages) != len(now.messages):
         yield f"it had {len(then.messages)} messages, now it has {len(now.messages)}"
     if then.role != now.role:

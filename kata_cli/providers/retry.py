@@ -81,7 +81,10 @@ class Route:
     def next(
         self, failure: Failure, *, has_content: bool, remaining_s: float | None, jitter: float
     ) -> float | Failure:
-        """As `decide`; where the present model is given up for the next one, the delay is 0."""
+        """As `decide`; where another instance is next, or the next model, the delay is 0."""
+        has_time = remaining_s is None or remaining_s > TIMER_SLACK_S
+        if failure.has_other and has_time and not has_content:
+            return 0.0
         self._tried += 1
         verdict = decide(
             failure,
@@ -91,7 +94,6 @@ class Route:
             jitter=jitter,
             attempts=self._attempts,
         )
-        has_time = remaining_s is None or remaining_s > TIMER_SLACK_S
         if isinstance(verdict, float) or has_content or not has_time or not self._may_fall_back(failure):
             return verdict
         del self._models[0]

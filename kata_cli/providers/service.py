@@ -31,12 +31,16 @@ MOST_REQUESTS = 10_000  # the most that --jobs allows
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for every request of a command. `attempts` is the number for each model."""
+    """What holds for every request of a command. `attempts` is the number for each model.
+
+    `hosts` are those of the services that agents of pi mode run at.
+    """
 
     mode: str  # native | pi | mock
     mode_source: str
     timeouts: Timeouts
     fallbacks: tuple[ModelRef, ...] = ()
+    hosts: tuple[str, ...] = ()
     attempts: int = ATTEMPTS
 
 
@@ -72,7 +76,7 @@ class ProviderService:
         stand_in = self._stand_in
         reachable = {**endpoints, stand_in.name: stand_in} if stand_in else endpoints
         self._connections = Connections(reachable, credentials, policy.timeouts, connect, on_secret)
-        self._chooser = Chooser(policy.mode, endpoints, self._connections)
+        self._chooser = Chooser(policy.mode, endpoints, self._connections, policy.hosts)
 
     def for_run(self) -> ProviderService:
         """The service for one of several runs: it shares everything but the numbers of the attempts."""

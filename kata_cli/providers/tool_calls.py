@@ -1,4 +1,4 @@
-"""The calls of the caller's tools in an answer, which arrive in pieces, and what a vendor is told of a tool."""
+"""Calls of the caller's tools in an answer, which arrive in pieces; what a vendor is told of a tool."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Begun(msgspec.Struct):
     @property
     def arguments(self) -> str:
         """For a tool without parameters some vendors send no arguments at all."""
-        return "".join(self.pieces) or self.initial or "{}"
+        return "".join(self.pieces) or self.initial
 
 
 class ToolCalls:

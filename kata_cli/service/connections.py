@@ -7,6 +7,7 @@ uvicorn has a time limit between requests, but none for a request and no bound f
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from typing import Any, ClassVar
 
 import msgspec
@@ -15,14 +16,20 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from kata_cli.service import guard, refusal
 from kata_cli.service.refusal import Refusal
 
+BACKLOG = 128  # asyncio accepts as many in one go, and nobody is read in the meantime
+
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of one listener. A connection is half open from its first byte to the end of a request."""
+    """Bounds of one listener. A connection is half open until it has sent a whole request.
+
+    A half-open one is left alone for `grace_s`, so that a burst of others cannot end it unread.
+    """
 
     request_s: float = 10.0
+    grace_s: float = 0.1
     keep_alive_s: int = 30
     max_half_open: int = 32
-    max_connections: int = 256
+    max_connections: int = 256  # besides the half-open ones
     max_head_bytes: int = guard.MAX_HEAD_BYTES + guard.MAX_TARGET_BYTES
     max_message_bytes: int = guard.MAX_BODY_BYTES  # of a WebSocket
 
@@ -37,13 +44,14 @@ def uvicorn_options(limits: Limits) -> dict[str, Any]:
         "ws_per_message_deflate": False,
         "server_header": False,
         "proxy_headers": False,
+        "backlog": BACKLOG,
         "access_log": False,
     }
 
 
 def limited(limits: Limits) -> type[LimitedProtocol]:
-    """The protocol class with these limits; uvicorn makes one object of it for each connection."""
-    return type("LimitedProtocol", (LimitedProtocol,), {"limits": limits})
+    """The protocol class of one listener; uvicorn makes an object of it for each connection."""
+    return type("LimitedProtocol", (LimitedProtocol,), {"limits": limits, "half_open": OrderedDict()})
 
 
 class _RefusedError(Exception):
@@ -53,19 +61,18 @@ class _RefusedError(Exception):
 class LimitedProtocol(HttpToolsProtocol):
     """A connection with a time limit and a bounded head, whose own answers are error documents too."""
 
-    limits: ClassVar[Limits] = Limits()
+    limits: ClassVar[Limits]
+    half_open: ClassVar[OrderedDict[LimitedProtocol, float]]  # by the loop's time at which they began
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._expiry: asyncio.TimerHandle | None = None  # set while the connection is half open
-        self._is_surplus = False
+        self._expiry: asyncio.TimerHandle | None = None
         self._is_in_head = True
         self._head_bytes = 0
         self._refusal: Refusal | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._is_surplus = len(self.connections) > self.limits.max_connections
         self._begin()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -102,7 +109,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _check(self) -> Refusal | None:
         """What only the connection knows, and all that decides how it is read on from here."""
-        if self._is_surplus:
+        if self._is_one_too_many():
             return refusal.final(503, "too many connections", "close some, and try again")
         if not self.url.startswith(b"/"):
             return refusal.final(400, "the address names a host", "send the path, and the host as Host")
@@ -113,14 +120,16 @@ class LimitedProtocol(HttpToolsProtocol):
         return guard.framing(guard.Asked(method=method, path="", headers=self.headers, is_socket=is_socket))
 
     def _begin(self) -> None:
-        if self._expiry is None and not self.transport.is_closing():
-            self._expiry = self.loop.call_later(self.limits.request_s, self._expire)
-            self._make_room()
+        if self in self.half_open or self.transport.is_closing():
+            return
+        self.half_open[self] = self.loop.time()
+        self._expiry = self.loop.call_later(self.limits.request_s, self._expire)
+        if len(self.half_open) > self.limits.max_half_open:
+            self.loop.call_later(self.limits.grace_s, self._make_room)
 
     def _end(self) -> None:
-        if self._expiry is not None:
+        if self.half_open.pop(self, None) is not None and self._expiry:
             self._expiry.cancel()
-            self._expiry = None
 
     def _expire(self) -> None:
         if self.scope is None or self.transport.is_closing():
@@ -129,14 +138,17 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse(refusal.final(408, "the request did not come to its end", "send it again"))
 
     def _make_room(self) -> None:
-        """Close the oldest half-open connection when there are too many of them."""
-        half_open = {
-            other: other._expiry.when()
-            for other in self.connections
-            if isinstance(other, LimitedProtocol) and other._expiry is not None
-        }
-        if len(half_open) > self.limits.max_half_open:
-            min(half_open, key=half_open.__getitem__)._drop()
+        """Close the oldest half-open connections that are too many, but none that is new."""
+        last_s = self.loop.time() - self.limits.grace_s
+        while len(self.half_open) > self.limits.max_half_open:
+            oldest, begun_s = next(iter(self.half_open.items()))
+            if begun_s > last_s:
+                break
+            oldest._drop()
+
+    def _is_one_too_many(self) -> bool:
+        is_new = self.cycle is None
+        return is_new and len(self.connections) - len(self.half_open) >= self.limits.max_connections
 
     def _drop(self) -> None:
         self._end()
@@ -144,8 +156,6 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _refuse(self, refused: Refusal) -> None:
         """Close with an answer where one can be understood, without one in the middle of another."""
-        if self.transport.is_closing():
-            return
         if not self._may_answer():
             self._drop()
             return

@@ -63,12 +63,12 @@ class Log:
         self._is_closed = True
         self._wake()
 
-    async def follow(self, after: str | None = None) -> AsyncGenerator[list[Logged], None]:
-        """What comes after an id, by default from now on, in batches of all that is there.
+    async def follow(self, after: str) -> AsyncGenerator[list[Logged], None]:
+        """What comes after an id, in batches of all that is there.
 
         An id that is not of this log, or whose followers are gone, gives a `reset` first.
         """
-        place = self._count if after is None else self._place(after)
+        place = self._place(after)
         while True:
             if place is None or place < self._first - 1:
                 place = self._count

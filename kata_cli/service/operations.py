@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import isawaitable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -33,6 +33,7 @@ from kata_cli.service.documents import (
 from kata_cli.service.errors import bad_request
 from kata_cli.service.sessions import Sessions
 
+A = TypeVar("A", bound=Asked)
 Call = Callable[[Sessions, str, Any], Any]
 
 
@@ -64,7 +65,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         return answer
 
 
-def decoded(body: bytes, kind: type[Asked]) -> Asked:
+def decoded(body: bytes, kind: type[A]) -> A:
     """What a client sent, checked. Raises `KataError` usage, naming the key."""
     try:
         return msgspec.json.decode(body or b"{}", type=kind)

@@ -137,8 +137,8 @@ class SessionPool:
     def _due_s(self, live: Live) -> float:
         """When a session is closed, on the loop's clock: one at work is not idle."""
         limits = self._place.limits
-        end_s = live.born_s + limits.lifetime_s
-        return end_s if live.is_running else min(end_s, live.touched_s + limits.idle_s)
+        busy_s = self._loop.time() if live.is_running else live.touched_s
+        return min(live.born_s + limits.lifetime_s, busy_s + limits.idle_s)
 
     def _next_due_s(self) -> float | None:
         """The seconds until the next session is due to be closed."""

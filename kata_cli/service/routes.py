@@ -12,15 +12,16 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from kata_cli.core.errors import Failure, KataError
-from kata_cli.service import errors, openapi, panel, refusal, rpc, sse
+from kata_cli.service import errors, openapi, panel, refusal, sse
 from kata_cli.service.documents import Health, Send
 from kata_cli.service.operations import OPERATIONS, Operation, decoded
 from kata_cli.service.sessions import Sessions
+from kata_cli.service.sockets import Sockets
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def app(sessions: Sessions) -> Starlette:
+def app(sessions: Sessions, sockets: Sockets) -> Starlette:
     """The app over some sessions; who asks has been checked before (see `guard`)."""
     place = sessions.place
 
@@ -42,10 +43,10 @@ def app(sessions: Sessions) -> Starlette:
         return Response(ready.body, ready.status, headers)
 
     handlers = {HTTPException: unrouted, KataError: refused, Exception: bug}
-    return Starlette(routes=_routes(sessions), exception_handlers=handlers)
+    return Starlette(routes=_routes(sessions, sockets), exception_handlers=handlers)
 
 
-def _routes(sessions: Sessions) -> list[BaseRoute]:
+def _routes(sessions: Sessions, sockets: Sockets) -> list[BaseRoute]:
     """`create` stands before `{id}`, as it does in the table of operations."""
     streams = sse.Streams()
     return [
@@ -54,7 +55,7 @@ def _routes(sessions: Sessions) -> list[BaseRoute]:
         Route("/", _page),
         Route("/panel/{name}", _page),
         Route("/api/openapi.json", _openapi),
-        WebSocketRoute("/api/ws", rpc.endpoint(sessions)),
+        WebSocketRoute("/api/ws", sockets.serve),
         *(Route(found.path, _operation(sessions, found), methods=[found.verb]) for found in OPERATIONS),
         Route("/api/sessions/{id}/stream", _stream(sessions, streams), methods=["POST"]),
         Route("/api/sessions/{id}/events", _events(sessions, streams)),
@@ -76,7 +77,7 @@ def _stream(sessions: Sessions, streams: sse.Streams) -> Handler:
     async def handle(request: Request) -> Response:
         after = sse.last_event_id(request.headers)
         body = await request.body()
-        asked = Send(message="") if after is not None else decoded(body, Send)
+        asked = decoded(body, Send) if after is None else Send(message="")
         session_id = request.path_params["id"]
         return await streams.respond(session_id, lambda: sessions.stream(session_id, asked, after))
 

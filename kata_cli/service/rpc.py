@@ -132,8 +132,10 @@ async def perform(call: Call, sessions: Sessions) -> msgspec.Struct:
 
 async def answer(call: Call, doing: Awaitable[object], place: Workplace) -> bytes | None:
     """The answer to a call, whatever comes of doing it; None to a notification."""
-    answered = await _answer(call.id, doing, place)
-    return None if call.id is msgspec.UNSET else answered
+    if isinstance(call.id, msgspec.UnsetType):
+        await _answer(None, doing, place)
+        return None
+    return await _answer(call.id, doing, place)
 
 
 def error(refused: RpcError) -> bytes:
@@ -151,7 +153,7 @@ def event(session_id: str, logged: Logged) -> bytes:
     return notification("event", {"session": session_id, "id": logged.id, "event": msgspec.Raw(logged.data)})
 
 
-async def _answer(id: Id | msgspec.UnsetType, doing: Awaitable[object], place: Workplace) -> bytes:
+async def _answer(id: Id, doing: Awaitable[object], place: Workplace) -> bytes:
     try:
         return encode_json({"jsonrpc": "2.0", "id": id, "result": await doing})
     except RpcError as refused:
@@ -164,7 +166,7 @@ async def _answer(id: Id | msgspec.UnsetType, doing: Awaitable[object], place: W
         return _error(id, INTERNAL_ERROR, "a bug in kata")
 
 
-def _error(id: Id | msgspec.UnsetType, code: int, message: str, data: ErrorDocument | None = None) -> bytes:
+def _error(id: Id, code: int, message: str, data: ErrorDocument | None = None) -> bytes:
     told: dict[str, object] = {"code": code, "message": message}
     if data is not None:
         told["data"] = data

@@ -15,11 +15,11 @@ from kata_cli.service import routes
 from kata_cli.service.connections import Limits, uvicorn_options
 from kata_cli.service.guard import Guard, guarded
 from kata_cli.service.sessions import Sessions
+from kata_cli.service.sockets import Sockets
 from kata_cli.service.workplace import Workplace
 
 BACKLOG = 512
 DRAIN_S = 1.5  # how long answers under way may take once the service stops
-POLL_S = 0.02
 
 
 class Listener:
@@ -61,10 +61,11 @@ async def serve(
 ) -> Failure:
     """Serve until the stop, then drain: streams get a `bye`, agents end. Returns why it stopped."""
     sessions = Sessions(place)
+    sockets = Sockets(sessions, token)
     guard = Guard(token=token, port=listener.port, hosts=hosts, runtime_mode=place.runtime_mode)
     server = _Server(
         uvicorn.Config(
-            guarded(routes.app(sessions), guard),
+            guarded(routes.app(sessions, sockets), guard),
             lifespan="off",
             log_config=None,
             timeout_graceful_shutdown=1,
@@ -77,6 +78,7 @@ async def serve(
     try:
         async with asyncio.timeout(DRAIN_S):
             await sessions.aclose()
+            await sockets.aclose()
     finally:
         server.should_exit = True
         await running

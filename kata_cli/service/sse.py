@@ -1,4 +1,4 @@
-"""Events of a session as server-sent events (WHATWG HTML, section 9.2), a stream for each client that asks."""
+"""Events of a session as server-sent events (WHATWG HTML, section 9.2): a stream for each who asks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kata_cli.core.errors import Failure, KataError
 from kata_cli.service.asgi import Receive, Scope, Send
 from kata_cli.service.errors import bad_request
 from kata_cli.service.event_id import EventId
+from kata_cli.service.hang_up import hang_up
 from kata_cli.service.log import Logged
 from kata_cli.service.race import race
 
@@ -87,14 +88,12 @@ class EventStream(Response):
         self._sent_s = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        abort = scope.get("state", {}).get("abort")
         with self._held:
             async with aclosing(self._batches):
                 try:
                     await race(self._tell(send), self._beat(send), _left(receive))
                 except TimeoutError:
-                    if abort is not None:
-                        abort()
+                    if hang_up(scope):
                         await _left(receive)
 
     async def _tell(self, send: Send) -> None:

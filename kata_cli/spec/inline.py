@@ -23,6 +23,8 @@ _REMARK = re.compile(r"\s*<!--(?:(?!<!--|-->).)*-->$")
 
 def plain(text: str) -> str:
     """One line without edge blanks, control characters or lone surrogates; inner spaces stay as they are."""
+    if text.isprintable():  # nearly all texts, at a tenth of the cost
+        return text.strip()
     sound = text.encode("utf-8", "replace").decode()
     return neutral(" ".join(part.strip() for part in sound.splitlines() if part.strip())).strip()
 

@@ -104,20 +104,21 @@ def sync_directory(directory: Path, fs: FileSystem) -> None:
 
 def make_dirs(path: Path, mode: int = 0o700, fs: FileSystem = os) -> None:
     """Make a directory and its missing parents, each with `mode`. Raises `KataError` io."""
-    missing = [directory for directory in (path, *path.parents) if not directory.is_dir()]
     try:
-        for directory in reversed(missing):
-            _make_dir(directory, mode, fs)
+        _make_dirs(path, mode, fs)
     except OSError as error:
         raise refused("create the directory", path, error) from error
 
 
-def _make_dir(directory: Path, mode: int, fs: FileSystem) -> None:
+def _make_dirs(path: Path, mode: int, fs: FileSystem) -> None:
     try:
-        fs.mkdir(directory, mode)
+        fs.mkdir(path, mode)
     except FileExistsError:
-        if not directory.is_dir():  # another process may have been quicker; a file is an error
+        if not path.is_dir():
             raise
+    except FileNotFoundError:
+        _make_dirs(path.parent, mode, fs)
+        _make_dirs(path, mode, fs)
 
 
 def remove_tree(directory: Path) -> None:

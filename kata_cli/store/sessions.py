@@ -39,7 +39,7 @@ class SessionStore:
         entries: Iterable[Entry] = (),
         replaces: bool = False,
     ) -> OpenSession:
-        """A new session, on disk whole or not at all. `entries` are a run, or the path that a fork takes along.
+        """A new session, on disk whole or not at all. `entries` are its first run, or the path of a fork.
 
         With `replaces`, a session of that id that nobody works on makes room.
         Raises `KataError`: usage for a bad id or a name that is bad or another session's of the project, io

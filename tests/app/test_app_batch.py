@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from kata_cli.app.batch_line import ResultLine
-from kata_cli.app.batch_source import BatchLine, Source, entries, open_source
+from kata_cli.app.batch_source import BatchLine, Entry, Source, entries, open_source
 from kata_cli.app.batch_totals import Totals, aggregate
 from kata_cli.core.errors import Exit, Failure, KataError, document
 from kata_cli.core.messages import Usage
@@ -57,11 +58,16 @@ def test_totals_keep_sums_alone() -> None:
     assert last.usage == Usage(input=7)
 
 
+def lines_of(source: Source) -> list[Entry]:
+    """All lines of a source."""
+    return list(chain.from_iterable(entries(source)))
+
+
 def judged(folder: Path, *lines: bytes) -> list[str]:
     """The ids of the lines in a file, or what is wrong with them."""
     path = folder / "in.jsonl"
     path.write_bytes(b"\n".join(lines))
-    found = list(entries(open_source(str(path))))
+    found = lines_of(open_source(str(path)))
     return [each.line.id if isinstance(each.line, BatchLine) else each.line.message for each in found]
 
 
@@ -87,7 +93,7 @@ def test_a_line_without_an_end(tmp_path: Path) -> None:
     path = tmp_path / "long"
     path.write_bytes(b"x" * 5_000_000)
     with pytest.raises(KataError, match="longer than"):
-        list(entries(open_source(str(path))))
+        lines_of(open_source(str(path)))
 
 
 def test_a_file_can_be_read_twice_and_a_pipe_cannot(tmp_path: Path) -> None:
@@ -96,11 +102,11 @@ def test_a_file_can_be_read_twice_and_a_pipe_cannot(tmp_path: Path) -> None:
     path.write_bytes(b'{"id":"a","goal":"x"}\n')
     source = open_source(str(path))
     assert source.start == 0
-    assert len(list(entries(source))) == len(list(entries(source))) == 1
+    assert len(lines_of(source)) == len(lines_of(source)) == 1
     read_end, write_end = os.pipe()
     os.write(write_end, b'{"id":"a","goal":"x"}')
     os.close(write_end)
-    assert len(list(entries(Source(read_end, "pipe", None)))) == 1
+    assert len(lines_of(Source(read_end, "pipe", None))) == 1
     os.close(read_end)
 
 

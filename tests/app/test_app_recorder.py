@@ -30,7 +30,7 @@ class Kept:
         self.batches: list[list[bytes]] = []
         self._refuses_at = refuses_at
 
-    def append(self, lines: list[bytes]) -> None:
+    def append(self, lines: list[bytes], *, is_durable: bool) -> None:
         if len(self.batches) + 1 >= self._refuses_at:
             raise KataError("io", "no room")
         self.batches.append(lines)

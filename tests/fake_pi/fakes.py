@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import shlex
 import sys
 from pathlib import Path
@@ -85,8 +86,22 @@ class FakePi:
         return [line["type"] for line in self.logged("line")]
 
     def is_gone(self) -> bool:
-        """Whether no process of this binary is left, grandchildren included."""
-        return not any(map(is_running, [*self.logged("pid"), *self.logged("grandchild")]))
+        """Whether no process of this binary is left, grandchildren included; a killed one takes a moment."""
+        return all(map(has_ended, [*self.logged("pid"), *self.logged("grandchild")]))
+
+
+def has_ended(pid: int, within_s: float = 0.5) -> bool:
+    """Whether a process is gone, or goes soon."""
+    if not is_running(pid):
+        return True
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([pidfd], [], [], within_s)[0])
+    finally:
+        os.close(pidfd)
 
 
 def is_running(pid: int) -> bool:

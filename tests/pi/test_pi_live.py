@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+import os
+import signal
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -57,7 +59,9 @@ def talking(*texts: str, **changes: Any) -> Request:
     return asking(task="s-1", messages=said(*texts), system="Be brief.", **changes)
 
 
-async def begun(provider: LivePiProvider, request: Request, text: str = "I am on it") -> AsyncIterator[Event]:
+async def begun(
+    provider: LivePiProvider, request: Request, text: str = "I am on it"
+) -> AsyncGenerator[Event, None]:
     """A run under way, of which this text has come."""
     events = provider.stream(request)
     seen = ""
@@ -303,8 +307,9 @@ def test_a_process_that_ignores_abort_is_replaced(tmp_path: Path) -> None:
         async with aclosing(await begun(provider, talking("One?"))):
             pass
         assert fake.is_gone()
-        async with aclosing(await begun(provider, talking("One?", "I am", "Two?"))):
-            pass
+        events = await begun(provider, talking("One?", "I am", "Two?"))
+        await provider.leave("s-1")
+        failed(await rest(events))
 
     within(main, fake)
     assert earlier(fake.prompts()[1]) == [("user", "One?"), ("assistant", "I am")]
@@ -374,16 +379,32 @@ def test_a_message_that_pi_refuses_is_not_taken(tmp_path: Path) -> None:
 
 def test_a_message_that_was_taken_and_not_read_is_told_again(tmp_path: Path) -> None:
     """A run that ends without it leaves nobody sure where it is, so another process is told everything."""
-    fake = FakePi(tmp_path, fault="forgets-steer", runs=[HANGING, [{"text": "Well."}]])
+    fake = FakePi(tmp_path, fault="forgets-steer", runs=[HANGING])
 
     async def main(provider: LivePiProvider) -> None:
         async with aclosing(await begun(provider, talking("One?"))):
             assert await provider.steer("s-1", "make it blue")
-        said_ = (*said("One?"), Message("user", "make it blue"), *said("?", "I am on it", "Two?")[1:])
-        answered(await listen(provider, asking(task="s-1", messages=said_)))
+        told = (*said("One?"), Message("user", "make it blue"), Message("user", "Two?"))
+        async with aclosing(await begun(provider, asking(task="s-1", messages=told))):
+            pass
 
     within(main, fake)
-    assert ("user", "make it blue") in earlier(fake.prompts()[1])
+    assert fake.prompts()[1] == "One?\n\nmake it blue\n\nTwo?"
+    assert len(fake.logged("pid")) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["dies", "hangs"])
+def test_a_process_that_fails_between_messages_is_replaced(tmp_path: Path, number: signal.Signals) -> None:
+    """Nobody notices, also where its end has not been heard of yet: the next one is told what was said."""
+    fake = FakePi(tmp_path)
+
+    async def main(provider: LivePiProvider) -> None:
+        answered(await listen(provider, talking("One?")))
+        os.kill(fake.logged("pid")[0], number)
+        assert answered(await listen(provider, talking("One?", HELLO, "Two?"))).text == HELLO
+
+    within(main, fake, ping_s=0.2)
+    assert earlier(fake.prompts()[1]) == [("user", "One?"), ("assistant", HELLO)]
     assert len(fake.logged("pid")) == 2
 
 

@@ -180,6 +180,41 @@ def test_f72_deaths_long_apart_are_forgiven() -> None:
     loop.run(main(), is_virtual=True)
 
 
+def test_f72_a_crash_loop_is_not_given_up_for_ever() -> None:
+    """A service goes on: when the period is over there is another start, and who lives is lent meanwhile."""
+
+    async def main() -> None:
+        factory = Factory(*[DEATH] * (1 + MAX_RESTARTS))
+        pool = Pool(factory.start, 2)
+        with pytest.raises(KataError, match="4 times"):
+            await pool.acquire(A)
+        await asyncio.sleep(PERIOD_S + 1)
+        agent = await pool.acquire(A)
+        await pool.release(agent, is_reusable=True)
+        assert await pool.acquire(A) is agent
+
+    loop.run(main(), is_virtual=True)
+
+
+def test_the_agents_of_a_conversation_end_together() -> None:
+    """At rest and at work, and no others; that is no death of their own."""
+
+    async def main() -> None:
+        factory = Factory()
+        pool = Pool(factory.start, 4)
+        mine, other = Purpose("a", "mine"), Purpose("a", "other")
+        await pool.release(await pool.acquire(mine), is_reusable=True)
+        await pool.release(await pool.acquire(other), is_reusable=True)
+        at_work = [await pool.acquire(mine), await pool.acquire(mine)]
+        await pool.end("mine")
+        assert [agent.is_stopped for agent in factory.made] == [True, False, True]
+        for agent in at_work:
+            await pool.release(agent, is_reusable=True)
+        assert await pool.acquire(mine) not in at_work
+
+    asyncio.run(main())
+
+
 def test_a_start_that_failed_for_good_is_not_repeated() -> None:
     """What a restart cannot mend is reported at once, and the place is free again."""
 

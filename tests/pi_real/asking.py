@@ -15,8 +15,9 @@ from typing import Any
 from kata_cli.core.events import Event, ReplyFailed, ReplyFinished
 from kata_cli.core.messages import Message, ModelRef, Request
 from kata_cli.core.ports import Timeouts
-from kata_cli.pi.options import PiOptions
+from kata_cli.pi.options import LiveOptions, PiOptions
 from kata_cli.providers.pi import PiProvider
+from kata_cli.providers.pi_live import LivePiProvider
 from pi_real.installed import TIMEOUT_S, Place
 from servers.adapters import listen
 
@@ -119,12 +120,12 @@ def are_gone(pidfds: list[int], within_s: float = 0.5) -> bool:
     return not waiting
 
 
-def asking_process(place: Place, tools: str = "read") -> dict[str, Any]:
-    """How a process of its own is started that asks one request."""
+def asking_process(place: Place, tools: str = "read", kind: str = "single") -> dict[str, Any]:
+    """How a process of its own is started that asks one request; a `live` one then rests, and says so."""
     paths = [str(path) for path in (place.pi, place.agent_dir, place.project)]
     root = Path(__file__).parents[2]
     environment = {**place.env, "PYTHONPATH": f"{root}:{root / 'tests'}"}
-    return {"args": [sys.executable, "-m", "pi_real.asking", *paths, tools], "env": environment}
+    return {"args": [sys.executable, "-m", "pi_real.asking", *paths, tools, kind], "env": environment}
 
 
 def environment_of(pid: int) -> dict[str, str]:
@@ -133,11 +134,18 @@ def environment_of(pid: int) -> dict[str, str]:
     return dict(entry.decode().split("=", 1) for entry in entries if entry)
 
 
-async def main(pi: str, agent_dir: str, project: str, tools: str) -> None:
-    """Ask once."""
+async def main(pi: str, agent_dir: str, project: str, tools: str, kind: str) -> None:
+    """Ask once; a live provider is then kept open until this process is killed."""
     place = (Path(pi), Path(agent_dir), Path(project), dict(os.environ))
-    provider = PiProvider(options(*place, tools=tuple(tools.split(","))), Timeouts())
-    await listen(provider, request())
+    chosen = options(*place, tools=tuple(tools.split(",")))
+    if kind == "single":
+        await listen(PiProvider(chosen, Timeouts()), request())
+        return
+    live = LiveOptions(directory_of=lambda task: chosen.cwd, max_instances=1)
+    provider = LivePiProvider(chosen, Timeouts(), live)
+    answered(await listen(provider, request()))
+    print("at rest", flush=True)
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

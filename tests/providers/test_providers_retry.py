@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -221,3 +222,13 @@ def test_no_fallback_after_content() -> None:
 def test_no_fallback_after_the_deadline() -> None:
     """Without time left no second model is asked."""
     assert steps(failure("timeout"), remaining_s=0.0) == ["a"]
+
+
+def test_another_instance_is_asked_at_once_and_costs_no_attempt() -> None:
+    """A failure that has another instance moves on, however often; content or a deadline ends that."""
+    route = Route([FIRST], attempts=1)
+    movable = msgspec.structs.replace(failure("invalid_auth", 401), has_other=True)
+    for _ in range(5):
+        assert route.next(movable, has_content=False, remaining_s=None, jitter=0.0) == 0.0
+    assert route.next(movable, has_content=False, remaining_s=0.0, jitter=0.0) == movable
+    assert route.next(movable, has_content=True, remaining_s=None, jitter=0.0) == movable

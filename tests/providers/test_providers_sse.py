@@ -44,6 +44,21 @@ def test_reads_the_fields_of_the_standard(stream: bytes, payloads: list[bytes]) 
     assert SSEDecoder().feed(stream) == payloads
 
 
+@pytest.mark.parametrize(
+    ("stream", "events"),
+    [
+        (b"data: a\n\n", [("", b"a")]),
+        (b"id: e.1\nevent: x\ndata: a\n\n", [("e.1", b"a")]),
+        (b"id: 1\r\ndata: a\r\n\r\ndata: b\n\n", [("1", b"a"), ("1", b"b")]),
+        (b"id:1\ndata: a\n\nid\nid: 2\n\ndata: b\n\n", [("1", b"a"), ("2", b"b")]),
+        (b"data: a\nid: 3\n\n", [("3", b"a")]),
+    ],
+)
+def test_an_event_has_the_last_id_that_was_sent(stream: bytes, events: list[tuple[str, bytes]]) -> None:
+    """As the standard says, an id holds until the next one."""
+    assert SSEDecoder().events(stream) == events
+
+
 @given(STREAMS, st.lists(st.integers(0, 400), max_size=8))
 @settings(max_examples=150, deadline=None)
 def test_cuts_change_nothing(stream: bytes, cuts: list[int]) -> None:

@@ -80,11 +80,30 @@ class ReplayAdapter(Adapter, frozen=True):
         )
 
 
-# What needs no server at all; a new adapter joins the contract with one row here or above.
+class RemoteAdapter(Adapter, frozen=True):
+    """A service of live sessions, scripted; it ends with its provider."""
+
+    def connect(
+        self, origin: str, timeouts: Timeouts | None = None, credential: Credential = KEY
+    ) -> Provider:
+        from kata_cli.providers.remote import RemotePi
+        from kata_cli.providers.service_client import ServiceClient
+        from servers.agent_service import TOKEN, AgentService
+        from servers.vendor import VendorServer
+
+        server = VendorServer(AgentService()).__enter__()
+        timeouts = timeouts or Timeouts()
+        provider = RemotePi(ServiceClient(server.base_url, TOKEN, timeouts), timeouts)
+        weakref.finalize(provider, server.__exit__)
+        return provider
+
+
+# What needs no vendor; a new adapter joins the contract with one row here or above.
 LOCAL_ADAPTERS = [
     Adapter("mock", "mock", ""),
     PiAdapter("pi", "pi", ""),
     ReplayAdapter("replay", "replay", ""),
+    RemoteAdapter("remote", "pi", ""),
 ]
 
 

@@ -14,8 +14,20 @@ CHAT_STOPS = {"stop": "stop", "length": "length", "refusal": "content_filter", "
 DEFAULT_USAGE = {"input": 7, "output": 5, "cache_read": 2, "cache_write": 1, "reasoning": 3}
 
 
+class Call(msgspec.Struct, kw_only=True):
+    """A tool call in an answer; `arguments` is sent in pieces of 8 characters."""
+
+    id: str = "toolu_1"
+    name: str
+    arguments: str = "{}"
+
+    @property
+    def pieces(self) -> list[str]:
+        return _eights(self.arguments)
+
+
 class Content(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """An answer to be streamed.
+    """An answer to be streamed; `calls`, whose `stop` is tool_use, follow the text.
 
     `chunks` replaces `text` where the cuts matter; `usage` None leaves it out, and its values may be absurd.
     `error` is an error body sent inside the stream after all text; nothing but it ends the stream then.
@@ -28,12 +40,15 @@ class Content(msgspec.Struct, kw_only=True, omit_defaults=True):
     usage: dict[str, Any] | None = msgspec.field(default_factory=lambda: dict(DEFAULT_USAGE))
     model: str = "served-1"
     error: dict[str, Any] | None = None
+    calls: list[Call] = []
 
     @property
     def pieces(self) -> list[str]:
-        if self.chunks is not None:
-            return self.chunks
-        return [self.text[at : at + 8] for at in range(0, len(self.text), 8)]
+        return _eights(self.text) if self.chunks is None else self.chunks
+
+
+def _eights(text: str) -> list[str]:
+    return [text[at : at + 8] for at in range(0, len(text), 8)]
 
 
 def events(api: Api, content: Content) -> list[bytes]:
@@ -74,7 +89,10 @@ def _messages(content: Content) -> list[bytes]:
     sent.append(_named({"type": "ping"}))
     if content.thinking:
         sent += _block(0, "thinking", [content.thinking])
-    sent += _block(1 if content.thinking else 0, "text", content.pieces)
+    first = int(bool(content.thinking))
+    sent += _block(first, "text", content.pieces) if content.pieces else []
+    for index, call in enumerate(content.calls, first + bool(content.pieces)):
+        sent += _tool_use(index, call)
     if content.error is not None:
         return [*sent, _named({"type": "error", "error": content.error})]
     delta: dict[str, Any] = {
@@ -88,16 +106,23 @@ def _messages(content: Content) -> list[bytes]:
 
 
 def _block(index: int, kind: str, pieces: list[str]) -> list[bytes]:
-    start: dict[str, Any] = {
-        "type": "content_block_start",
-        "index": index,
-        "content_block": {"type": kind, kind: ""},
-    }
-    deltas: list[dict[str, Any]] = [
-        {"type": "content_block_delta", "index": index, "delta": {"type": f"{kind}_delta", kind: piece}}
-        for piece in pieces
+    deltas = [{"type": f"{kind}_delta", kind: piece} for piece in pieces]
+    return _whole_block(index, {"type": kind, kind: ""}, deltas)
+
+
+def _tool_use(index: int, call: Call) -> list[bytes]:
+    # The vendor begins with an empty piece.
+    deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in ("", *call.pieces)]
+    return _whole_block(index, {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}, deltas)
+
+
+def _whole_block(index: int, block: dict[str, Any], deltas: list[dict[str, str]]) -> list[bytes]:
+    events: list[dict[str, Any]] = [
+        {"type": "content_block_start", "index": index, "content_block": block},
+        *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
+        {"type": "content_block_stop", "index": index},
     ]
-    return [_named(data) for data in (start, *deltas, {"type": "content_block_stop", "index": index})]
+    return [_named(data) for data in events]
 
 
 def _responses(content: Content) -> list[bytes]:
@@ -110,9 +135,9 @@ def _responses(content: Content) -> list[bytes]:
     sent = [_named({"type": "response.created", "response": response})]
     if content.thinking:
         sent.append(_named({"type": "response.reasoning_summary_text.delta", "delta": content.thinking}))
-    sent.append(_named({"type": "response.content_part.added", "part": {"type": "output_text", "text": ""}}))
-    kind = "response.refusal.delta" if content.stop == "refusal" else "response.output_text.delta"
-    sent += [_named({"type": kind, "delta": piece}) for piece in content.pieces]
+    sent += _output_message(content) if content.pieces else []
+    for index, call in enumerate(content.calls, 1):
+        sent += _function_call(index, call)
     if content.error is not None:
         return [*sent, _named({**content.error, "type": "error", "sequence_number": 9})]
     if content.usage is not None:
@@ -124,6 +149,36 @@ def _responses(content: Content) -> list[bytes]:
         }
         return [*sent, _named({"type": "response.incomplete", "response": {**response, **details}})]
     return [*sent, _named({"type": "response.completed", "response": {**response, "status": "completed"}})]
+
+
+def _output_message(content: Content) -> list[bytes]:
+    item = {"type": "message", "id": "msg_1", "role": "assistant"}
+    part = {"type": "output_text", "text": "", "annotations": []}
+    place = {"output_index": 0, "content_index": 0}
+    kind = "response.refusal.delta" if content.stop == "refusal" else "response.output_text.delta"
+    told = {**part, "text": "".join(content.pieces)}
+    events: list[dict[str, Any]] = [
+        {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}},
+        {"type": "response.content_part.added", **place, "part": part},
+        *({"type": kind, **place, "delta": piece} for piece in content.pieces),
+        {"type": "response.output_item.done", "output_index": 0, "item": {**item, "content": [told]}},
+    ]
+    return [_named(data) for data in events]
+
+
+def _function_call(index: int, call: Call) -> list[bytes]:
+    item = {"type": "function_call", "id": f"fc_{index}", "call_id": call.id, "name": call.name}
+    place = {"output_index": index, "item_id": f"fc_{index}"}
+    kind = "response.function_call_arguments"
+    began = {**item, "arguments": "", "status": "in_progress"}
+    ended = {**item, "arguments": call.arguments, "status": "completed"}
+    events: list[dict[str, Any]] = [
+        {"type": "response.output_item.added", "output_index": index, "item": began},
+        *({"type": f"{kind}.delta", **place, "delta": piece} for piece in call.pieces),
+        {"type": f"{kind}.done", **place, "arguments": call.arguments},
+        {"type": "response.output_item.done", "output_index": index, "item": ended},
+    ]
+    return [_named(data) for data in events]
 
 
 def _responses_usage(usage: dict[str, Any]) -> dict[str, Any]:
@@ -148,12 +203,25 @@ def _chat(content: Content) -> list[bytes]:
     if content.thinking:
         sent.append(chunk({"reasoning_content": content.thinking}))
     sent += [chunk({"content": piece}) for piece in content.pieces]
+    for index, call in enumerate(content.calls):
+        sent += [chunk({"tool_calls": [piece]}) for piece in _tool_call(index, call)]
     if content.error is not None:
         return [*sent, event({"error": content.error})]
     sent.append(chunk({}, CHAT_STOPS.get(content.stop, content.stop)))
     if content.usage is not None:
         sent.append(event({**base, "choices": [], "usage": _chat_usage(content.usage)}))
     return [*sent, b"data: [DONE]\n\n"]
+
+
+def _tool_call(index: int, call: Call) -> list[dict[str, Any]]:
+    """The pieces of a call; only the first says its id and name."""
+    head: dict[str, Any] = {
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": ""},
+    }
+    rest: list[dict[str, Any]] = [{"function": {"arguments": piece}} for piece in call.pieces]
+    return [{"index": index, **piece} for piece in (head, *rest)]
 
 
 def _chat_usage(usage: dict[str, Any]) -> dict[str, Any]:

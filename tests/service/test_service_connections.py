@@ -16,7 +16,7 @@ from service.loopback import Loopback, read_to_end
 
 HEAD = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 HALF_A_BODY = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n\r\n{"
-BRIEF = Limits(request_s=0.05)
+BRIEF = Limits(request_s=0.3)
 
 
 class Held:
@@ -66,16 +66,29 @@ def _wait_until_expired(server: Loopback) -> None:
 
 def test_f91_h4_two_hundred_half_open_connections_starve_nobody() -> None:
     """The oldest make room, so that at most 32 stay; a whole request is served in between and at the end."""
-    with _serving(Limits(request_s=60.0)) as server, contextlib.ExitStack() as stack:
+    with _serving(Limits(request_s=60.0, grace_s=0.0)) as server, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(server.connect()) for _ in range(200)]
         for client in clients[::-1]:
             with contextlib.suppress(ConnectionError):
                 client.sendall(b"GET / HTTP/1.1\r\nHost:")
         assert server.ask("GET", "/").status == 200
-        assert server.open_connections <= 32
         assert [read_to_end(client) for client in clients[:168]] == [b""] * 168
+        assert server.open_connections <= 33  # with the one that has just been served
         clients[-1].sendall(b" here\r\nConnection: close\r\n\r\n")
         assert read_to_end(clients[-1]).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(("grace_s", "got"), [(60.0, b"HTTP/1.1 200 "), (0.0, b"")])
+def test_h4_a_burst_does_not_end_what_is_new(grace_s: float, got: bytes) -> None:
+    """Within its grace a connection may be overtaken by any number of others, after it not."""
+    limits = Limits(request_s=60.0, grace_s=grace_s, max_half_open=2)
+    with _serving(limits) as server, server.connect() as first, contextlib.ExitStack() as stack:
+        for _ in range(9):
+            stack.enter_context(server.connect())
+        assert server.ask("GET", "/").status == 200
+        with contextlib.suppress(ConnectionError):
+            first.sendall(HEAD.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        assert read_to_end(first)[:13] == got
 
 
 @pytest.mark.parametrize(
@@ -182,6 +195,14 @@ def test_an_endless_head_is_cut(sent: bytes) -> None:
     with _serving(limits) as server, server.connect() as client:
         client.sendall(sent + (b"x" if sent else b"\r\n") * 2_000)
         assert read_to_end(client).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_head_that_is_wrong_twice_gets_one_answer() -> None:
+    """The first thing that is wrong decides."""
+    with _serving(Limits(max_head_bytes=2_000)) as server:
+        got = server.send_raw(b"no request " * 1_000)
+    assert got.startswith(b"HTTP/1.1 400 ")
+    assert got.count(b"HTTP/1.1 ") == 1
 
 
 def test_h4_more_connections_than_the_limit_are_told_to_come_back() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from kata_cli.core.messages import Request
-from kata_cli.providers.mock import compactor, reports, reviewer, spec_writer
+from kata_cli.core.messages import Request, ToolCall
+from kata_cli.providers.mock import chat, compactor, reports, reviewer, spec_writer, tool_use
 from kata_cli.providers.mock.instance import instance_of
 from kata_cli.providers.mock.material import Material, read_material
 from kata_cli.providers.mock.places import places
@@ -24,10 +24,22 @@ MAX_FIRST_LINES = 12
 LABEL = "*Mock mode: derived from the material by fixed rules; no model was asked.*"
 
 
+def write_reply(request: Request) -> tuple[str, tuple[ToolCall, ...]]:
+    """The whole answer to a request, and the tool call that it ends with, if it does."""
+    call = tool_use.wished_call(request)
+    if call is not None:
+        return f"{LABEL}\n\nI ask for `{call.name}`.", (call,)
+    return write_answer(request), ()
+
+
 def write_answer(request: Request) -> str:
-    """The whole answer to a request: JSON where a schema or any JSON is asked for, Markdown else."""
+    """The text of an answer: JSON where a schema or any JSON is asked for, Markdown else."""
     if request.role == "compact":
         return f"{LABEL}\n\n{compactor.compact(request.prompt)}"
+    if results := tool_use.results(request):
+        return f"{LABEL}\n\n{results}"
+    if request.role == "chat":
+        return f"{LABEL}\n\n{chat.answer(request)}"
     material = read_material(request)
     if request.schema_name == "spec_draft":
         return json.dumps(spec_writer.write_spec(material), ensure_ascii=False, indent=1)

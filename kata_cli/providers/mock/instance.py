@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 MAX_DEPTH = 16
+MAX_REPEATED = 1000  # items of a list, or characters, however many a schema asks for
 
 
 def instance_of(schema: dict[str, Any], words: str) -> Any:
@@ -36,14 +37,14 @@ def _typed(schema: dict[str, Any], root: dict[str, Any], words: str, depth: int)
             return {name: _value(known.get(name, {}), root, words, depth - 1) for name in _required(schema)}
         case "array":
             item = _value(schema.get("items", {}), root, words, depth - 1)
-            return [item] * int(schema.get("minItems", 1))
+            return [item] * int(min(schema.get("minItems", 1), MAX_REPEATED))
         case "integer" | "number":
             return _number(schema)
         case "boolean":
             return False
         case "null":
             return None
-    return (words + " " * schema.get("minLength", 0))[: schema.get("maxLength", len(words))]
+    return words.ljust(min(schema.get("minLength", 0), MAX_REPEATED))[: schema.get("maxLength")]
 
 
 def _required(schema: dict[str, Any]) -> list[str]:

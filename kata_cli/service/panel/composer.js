@@ -42,8 +42,8 @@ export class Composer {
     }
     this.#session = session;
     for (const part of [page.message, page.model, page.thinking]) part.disabled = !session;
-    page.message.placeholder = session ? (this.#isRunning ? "Steer the agent…" : "Message…") : "";
-    write(page.keys, this.#isRunning ? "Enter steers · Alt+Enter follows up" : "Enter sends · Shift+Enter new line");
+    page.message.placeholder = !session ? "" : this.#isRunning ? "Steer now, or follow up with Alt+Enter…" : "Message…";
+    write(page.keys, this.#isRunning ? "Enter steers" : "Enter sends · Shift+Enter new line");
     this.#showButtons();
     this.#showQueue();
     if (session) this.#showChoices();
@@ -70,10 +70,10 @@ export class Composer {
 
   #showChoices() {
     const { model, thinking } = this.#session;
-    const known = this.#models.map(({ id, name }) => [id, name || id]);
-    fillSelect(this.#page.model, model, known, "default model");
+    fillSelect(this.#page.model, model, this.#models.map(({ id, name }) => [id, name || id]));
     const levels = this.#models.find(({ id }) => id === model)?.thinking ?? LEVELS;
-    fillSelect(this.#page.thinking, thinking, levels.map((level) => [level, `thinking: ${level}`]), "thinking: default");
+    const labelled = levels.map((level) => [level, `thinking: ${level}`]);
+    fillSelect(this.#page.thinking, thinking, [["", "thinking: default"], ...labelled]);
   }
 
   #onKey(event) {
@@ -97,9 +97,9 @@ export class Composer {
   }
 }
 
-// The value that holds is always among the options, known or not; an empty one means the default.
-function fillSelect(select, value, known, unset) {
-  const rows = known.some(([id]) => id === value) ? known : [[value, value || unset], ...known];
+// The value that holds is always among the options, known or not.
+function fillSelect(select, value, known) {
+  const rows = known.some(([id]) => id === value) ? known : [[value, value || "default model"], ...known];
   const key = JSON.stringify(rows);
   if (select.dataset.rows !== key) {
     select.replaceChildren(...rows.map(([id, label]) => node("option", { value: id }, label)));

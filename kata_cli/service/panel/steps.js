@@ -28,10 +28,10 @@ function remarks(told) {
 }
 
 function counted(usage) {
-  const { input = 0, output = 0, cache_read = 0, cache_write = 0, cost_usd = null } = usage;
+  const { input = 0, output = 0, cache_read = 0, cache_write = 0, cost_usd: cost } = usage;
   const read = input + cache_read + cache_write;
-  const cost = cost_usd === null ? [] : [`$${cost_usd < 0.1 ? cost_usd.toFixed(4) : cost_usd.toFixed(2)}`];
-  return read + output ? [`${short(read)} in`, `${short(output)} out`, ...cost] : cost;
+  const tokens = read + output ? [`${short(read)} in`, `${short(output)} out`] : [];
+  return cost ? [...tokens, `$${cost.toFixed(cost < 0.1 ? 4 : 2)}`] : tokens;
 }
 
 /** A count in three digits: 999, 1.2k, 34k, 1.2M. */
@@ -74,15 +74,27 @@ export function fillStep(made, step) {
   );
 }
 
+// What a call is about, in a line: the values of its arguments say it.
 function gist(input) {
-  return pretty(input).replace(/[\s{}"]+/g, " ").trim().slice(0, 160);
+  const given = parsed(input);
+  const text = given && typeof given === "object" ? Object.entries(given).map(([name, value]) => `${name}: ${plain(value)}`).join(" ") : input;
+  return text.slice(0, 400).replace(/\s+/g, " ").trim();
+}
+
+function plain(value) {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 function pretty(input) {
+  const given = parsed(input);
+  return given && typeof given === "object" ? JSON.stringify(given, null, 2) : input;
+}
+
+function parsed(text) {
   try {
-    return JSON.stringify(JSON.parse(input), null, 2);
+    return JSON.parse(text);
   } catch {
-    return input;
+    return undefined;
   }
 }
 

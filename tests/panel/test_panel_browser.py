@@ -1,0 +1,178 @@
+"""The panel in a real Chromium with the real `kata serve` behind it (CL-11): turns, reloads, long histories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from panel.page import OpenPanel
+from panel.serving import Serving, conversation
+
+LONG = 1
+MESSAGES = 2000
+WHOLE = "This is the first turn."  # how the mock provider's first answer ends
+PARAGRAPHS = "\n\n".join(f"Paragraph {number} with **bold** text and `code`.\n\n- one\n- two" for number in range(4))
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """A service in mock mode that says some words a second, with one long session in its store."""
+    root = tmp_path_factory.mktemp("slow")
+    (root / "scenario.toml").write_text("latency_ms = 50\ntokens_per_s = 12\n")
+    serving = Serving(root, "--mode", "mock", "--scenario", str(root / "scenario.toml"))
+    serving.seed(LONG, conversation(f"Message {number}.\n\n{PARAGRAPHS}" for number in range(MESSAGES)))
+    with serving:
+        yield serving
+
+
+def test_a_message_is_sent_and_its_answer_streams_in(slow: Serving, panel: OpenPanel) -> None:
+    """CL-11: create, send, receive; what streams is provisional and gives way to the message that holds."""
+    page = panel(slow)
+    page.create()
+    page.say("What is there?")
+    expect(page["#message"]).to_have_value("")
+    expect(page["#messages .user"]).to_have_text("What is there?")
+    expect(page["#messages .provisional"]).to_contain_text("Mock mode")
+    expect(page["#abort"]).to_be_visible()
+    expect(page.answers).to_contain_text(WHOLE)
+    expect(page["#messages .provisional"]).to_have_count(0)
+    expect(page["#status"]).to_have_text("ready")
+    expect(page["#sessions [aria-current]"]).to_contain_text("What is there?")
+
+
+@pytest.mark.parametrize("how", ["button", "key"])
+def test_a_turn_is_stopped_in_mid_stream(slow: Serving, panel: OpenPanel, how: str) -> None:
+    """CL-11: Stop and Esc end the turn; what had come of the answer stays, marked as broken off."""
+    page = panel(slow)
+    page.create()
+    page.say("Begin.")
+    expect(page["#messages .provisional"]).to_contain_text("Mock")
+    if how == "button":
+        page["#abort"].click()
+    else:
+        page.page.keyboard.press("Escape")
+    expect(page["#messages .notice"]).to_have_text("Stopped.")
+    expect(page.answers.locator(".broken")).to_have_text("broken off")
+    expect(page.answers).not_to_contain_text(WHOLE)
+    expect(page["#abort"]).to_be_hidden()
+    page.say("Once more.")
+    expect(page.answers.last).to_contain_text("You asked: Once more.")
+
+
+def test_a_reload_in_mid_stream_loses_and_doubles_nothing(slow: Serving, panel: OpenPanel) -> None:
+    """H6: after a reload the history, the answer so far and the rest of it make the one whole answer."""
+    page = panel(slow)
+    page.create()
+    page.say("Begin.")
+    expect(page["#messages .provisional"]).to_contain_text("Mock")
+    page.reload()
+    expect(page["#log"]).to_have_attribute("data-status", "running")
+    expect(page["#messages .provisional"]).to_contain_text("Mock mode")
+    expect(page.answers).to_contain_text(WHOLE)
+    texts = page.messages.all_inner_texts()
+    assert len(texts) == 2
+    assert texts[0] == "Begin."
+    assert texts[1].count("Mock mode") == 1
+    page.reload()
+    expect(page.messages).to_have_count(2)
+    assert page.messages.all_inner_texts() == texts
+
+
+def test_two_pages_show_the_same_session(slow: Serving, panel: OpenPanel) -> None:
+    """What is sent from one page is seen on another that has the session open."""
+    first = panel(slow)
+    first.create()
+    second = panel(slow, session=first.page.url.partition("#")[2])
+    first.say("From the first.")
+    expect(second["#messages .user"]).to_have_text("From the first.")
+    for page in (first, second):
+        expect(page.answers).to_contain_text(WHOLE)
+        expect(page.messages).to_have_count(2)
+
+
+def test_steering_and_following_up_while_the_agent_works(slow: Serving, panel: OpenPanel) -> None:
+    """While a turn is under way Enter steers and Alt+Enter follows up; what waits is shown until it is taken."""
+    page = panel(slow)
+    page.create()
+    page.say("Begin.")
+    expect(page["#send"]).to_have_text("Steer")
+    page.say("Rather this.")
+    expect(page["#queue li"]).to_have_text(["steering Rather this."])
+    page.say("And then that.", "Alt+Enter")
+    expect(page["#queue li"]).to_have_text(["steering Rather this.", "follow-up And then that."])
+    expect(page["#messages .user"]).to_have_text(["Begin.", "Rather this.", "And then that."], timeout=20_000)
+    expect(page.answers).to_have_count(3, timeout=20_000)
+    expect(page["#queue li"]).to_have_count(0)
+
+
+def test_sessions_are_switched_and_stopped(slow: Serving, panel: OpenPanel) -> None:
+    """CL-11: a session is stopped in the list, stays there closed, and is taken up by the next message."""
+    page = panel(slow)
+    page.create()
+    page.say("The first one.")
+    expect(page.answers).to_have_count(1)
+    page.create()
+    expect(page["#messages .empty"]).to_be_visible()
+    row = page["#sessions li"].filter(has_text="The first one.").first
+    row.locator(".session").click()
+    expect(page.messages).to_have_count(2)
+    row.locator(".stop").click()
+    expect(page["#status"]).to_have_text("closed")
+    expect(row.locator(".dot")).to_have_class("dot closed")
+    expect(row.locator(".stop")).to_be_hidden()
+    page.say("Again.")
+    expect(page.answers).to_have_count(2)
+    expect(page["#status"]).to_have_text("ready")
+
+
+def test_what_is_written_belongs_to_its_session(slow: Serving, panel: OpenPanel) -> None:
+    """A message that was not sent waits in its session while another one is open."""
+    page = panel(slow)
+    page.create()
+    page.page.fill("#message", "not yet")
+    page.create()
+    expect(page["#message"]).to_have_value("")
+    page["#sessions .session"].nth(1).click()
+    expect(page["#message"]).to_have_value("not yet")
+
+
+def test_a_title_is_given(slow: Serving, panel: OpenPanel) -> None:
+    """The title of a session can be changed, and is still there after a reload."""
+    page = panel(slow)
+    page.create()
+    page.page.fill("#title", "Atomic saving")
+    page.page.press("#title", "Enter")
+    expect(page["#sessions [aria-current]"]).to_contain_text("Atomic saving")
+    page.reload()
+    expect(page["#title"]).to_have_value("Atomic saving")
+
+
+def test_two_thousand_messages_do_not_stall_the_page(slow: Serving, panel: OpenPanel) -> None:
+    """A long history is rendered in many short tasks, the latest messages first."""
+    page = panel(slow, session=f"s-20261121-{LONG:06d}-abcdef")
+    expect(page.messages.last).to_contain_text(f"Message {MESSAGES - 1}.")
+    expect(page.messages).to_have_count(MESSAGES, timeout=30_000)
+    firsts = page.run("Array.from(messages.children, (child) => child.firstChild.textContent.split('\\n')[0])")
+    assert firsts == [f"Message {number}." for number in range(MESSAGES)]
+    assert [task for task in page.run("longTasks") if task > 500] == []
+
+
+def test_an_answer_to_a_long_history_renders_only_itself(slow: Serving, panel: OpenPanel) -> None:
+    """While text streams in, no message that stands already is touched, and nothing else is rendered anew."""
+    page = panel(slow, session=f"s-20261121-{LONG:06d}-abcdef")
+    expect(page.messages).to_have_count(MESSAGES, timeout=30_000)
+    page.run(
+        """() => {
+          window.touched = 0;
+          const isStanding = ({ target }) => target.closest(".message") && !target.closest(".provisional");
+          new MutationObserver((records) => (touched += records.filter(isStanding).length))
+            .observe(messages, { childList: true, characterData: true, subtree: true });
+        }"""
+    )
+    page.say("And now?")
+    expect(page["#messages .provisional"]).to_contain_text("Mock")
+    expect(page.messages).to_have_count(MESSAGES + 2)
+    assert page.run("touched") == 0
+    assert page.run("log.scrollHeight - log.scrollTop - log.clientHeight") < 32
