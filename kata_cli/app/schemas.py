@@ -56,6 +56,9 @@ DOCUMENTS = {
         "kata_cli.app.batch_totals:BatchFinished",
     ),
     "batch-line": ("a line that `batch` reads", "kata_cli.app.batch_source:BatchLine"),
+    "agents": ("`agents list --json`", "kata_cli.app.agents_list:AgentList"),
+    "agent-turn": ("`agents send --json`", "kata_cli.app.agents_turn:Turn"),
+    "agent-compaction": ("`agents compact --json`", "kata_cli.app.agents_watch:Shortened"),
     "schemas": ("`schema --json`", "kata_cli.app.schemas:SchemaList"),
 }
 

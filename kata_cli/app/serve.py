@@ -19,6 +19,7 @@ from kata_cli.app.model_listing import Asking
 from kata_cli.app.options import Common
 from kata_cli.app.place import check_recordable, working_directory
 from kata_cli.app.prepare import check_agents, resolved_settings, scenario_of
+from kata_cli.app.services import without_services
 from kata_cli.app.signals import SignalStop
 from kata_cli.config.trust import project_root
 from kata_cli.context.sensitive import is_sensitive
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from kata_cli.service.workplace import Workplace
     from kata_cli.service.workspace import Workspace
 
-TOKEN_FILE = "serve.token"
 TRACEBACK_FILE = "serve-traceback.txt"
 EXTRA = "pip install 'kata-cli[serve]'"
 # Connections that are no session's, and how many each session may have: 8 streams of events and its calls.
@@ -74,11 +74,11 @@ def serve(options: ServeOptions, redactor: Redactor, tell: Callable[[Serving, li
     from kata_cli.service.server import Listener
     from kata_cli.service.token import open_token
 
-    resolved = resolved_settings(options, os.environ, working_directory())
+    resolved = without_services(resolved_settings(options, os.environ, working_directory()))
     settings = resolved.settings
     check_agents(resolved, os.environ)
     _check_host(settings.serve_host, is_remote=options.is_remote)
-    token_file = Path(options.token_file or resolved.paths.state / TOKEN_FILE).absolute()
+    token_file = Path(options.token_file or resolved.paths.token_file).absolute()
     token = open_token(token_file)
     redactor.learn(token)
     listener = Listener(settings.serve_host, settings.serve_port)

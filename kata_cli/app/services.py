@@ -9,7 +9,8 @@ import msgspec
 from kata_cli.config.endpoints import is_loopback
 from kata_cli.config.layers import rejection
 from kata_cli.config.resolve import Resolved
-from kata_cli.config.settings import LOCAL
+from kata_cli.config.setting import Value
+from kata_cli.config.settings import LOCAL, Settings
 from kata_cli.core.errors import KataError
 from kata_cli.core.ports import Timeouts
 from kata_cli.core.redact import Redactor
@@ -66,3 +67,10 @@ def _own_token_file(resolved: Resolved, url: str) -> Path:
     if not is_loopback(url):
         raise KataError("missing_auth", f"which token is for {url}?", "--token-file FILE")
     return resolved.paths.token_file
+
+
+def without_services(resolved: Resolved) -> Resolved:
+    """The settings of what is a service itself: its agents run here, wherever those of runs do."""
+    none = Value((), "default", "kata serve")
+    settings = Settings({**resolved.settings.origins, "services": none})
+    return msgspec.structs.replace(resolved, settings=settings)

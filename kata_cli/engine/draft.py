@@ -16,6 +16,8 @@ from kata_cli.engine.plan import Plan
 from kata_cli.spec.answer import ANSWER_SCHEMA, ANSWER_SCHEMA_NAME, answer_to_document, document_to_answer
 from kata_cli.spec.document import Document
 from kata_cli.spec.lint import lint
+from kata_cli.spec.parse import parse_with_lines
+from kata_cli.spec.render import render
 from kata_cli.workflows.model import Task
 
 SPEC_MAX_TOKENS = 16_384
@@ -140,5 +142,6 @@ def _read_draft(task: Task, plan: Plan, text: str, *, is_final: bool) -> Reading
     )
     if isinstance(document, list):
         return Reading(problems=document)
+    _, lines = parse_with_lines(render(document))
     created = DraftCreated(document=msgspec.to_builtins(document), task=task.id)
-    return Reading(output=text, events=[created, *lint(document)])
+    return Reading(output=text, events=[created, *lint(document, lines=lines)])

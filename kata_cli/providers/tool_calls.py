@@ -24,7 +24,7 @@ class _Begun(msgspec.Struct):
     @property
     def arguments(self) -> str:
         """For a tool without parameters some vendors send no arguments at all."""
-        return "".join(self.pieces) or self.initial
+        return "".join(self.pieces) or self.initial or "{}"
 
 
 class ToolCalls:

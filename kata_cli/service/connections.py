@@ -89,7 +89,6 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._is_in_head = True
         self._begin()
 
     def on_headers_complete(self) -> None:
@@ -100,6 +99,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        self._is_in_head = True
         self._end()
         super().on_message_complete()
 
@@ -147,8 +147,7 @@ class LimitedProtocol(HttpToolsProtocol):
             oldest._drop()
 
     def _is_one_too_many(self) -> bool:
-        is_new = self.cycle is None
-        return is_new and len(self.connections) - len(self.half_open) >= self.limits.max_connections
+        return len(self.connections) - len(self.half_open) >= self.limits.max_connections
 
     def _drop(self) -> None:
         self._end()

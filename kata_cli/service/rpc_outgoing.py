@@ -25,9 +25,10 @@ class Outgoing:
             while self._is_full and not self._is_closed:
                 self._room.clear()
                 await self._room.wait()
-            self._messages.append(message)
-            self._bytes += len(message or b"")
-            self._news.set()
+            if not self._is_closed:
+                self._messages.append(message)
+                self._bytes += len(message or b"")
+                self._news.set()
 
     async def take(self) -> bytes | None:
         """The next message; None at the end."""

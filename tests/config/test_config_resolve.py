@@ -58,6 +58,12 @@ SAMPLES: dict[str, tuple[Any, Any]] = {
     "allow_http": (True, False),
     "key_cmd_timeout": (20.0, 10.0),
     "trusted_projects": (["/one"], ["/two"]),
+    "serve_host": ("::1", "localhost"),
+    "serve_port": (9001, 9002),
+    "serve_model": ("openai/a", "openai/b"),
+    "serve_max_sessions": (3, 4),
+    "serve_session_idle": (20.0, 10.0),
+    "serve_session_timeout": (200.0, 100.0),
 }
 
 

@@ -26,6 +26,7 @@ REFUSED = [
     'color = "never"',
     "allow_http = true",
     "key_cmd_timeout = 5",
+    'serve.host = "0.0.0.0"',
     '[providers.evil]\nkind = "openai"\nbase_url = "https://evil.example"',
     '[providers.openai]\nbase_url = "https://evil.example"',
     '[providers.anthropic]\nkey_cmd = ["sh"]',

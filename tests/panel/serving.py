@@ -68,3 +68,10 @@ class Serving:
         self._process.terminate()
         with self._process:
             self._process.wait(END_S)
+
+
+def mock_service(root: Path, tokens_per_s: float) -> Serving:
+    """A service in mock mode whose answers come at this pace."""
+    scenario = root / "scenario.toml"
+    scenario.write_text(f"latency_ms = 50\ntokens_per_s = {tokens_per_s}\n")
+    return Serving(root, "--mode", "mock", "--scenario", str(scenario))

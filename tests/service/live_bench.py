@@ -10,10 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from starlette.applications import Starlette
-from starlette.requests import Request as HttpRequest
-from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
@@ -23,7 +19,7 @@ from kata_cli.core.events import ContentDelta, Event, ReplyFinished
 from kata_cli.core.messages import ModelInfo, ModelRef, Reply, Request, ToolCall
 from kata_cli.core.redact import Redactor
 from kata_cli.core.session import CompactionEntry, Session
-from kata_cli.service import sse
+from kata_cli.service import routes
 from kata_cli.service.connections import Limits as ConnectionLimits
 from kata_cli.service.connections import uvicorn_options
 from kata_cli.service.documents import Create, Send
@@ -31,7 +27,6 @@ from kata_cli.service.guard import Guard, guarded
 from kata_cli.service.rpc_socket import SocketLimits
 from kata_cli.service.sessions import Sessions
 from kata_cli.service.sockets import Sockets
-from kata_cli.service.sse import StreamLimits, Streams
 from kata_cli.service.workplace import Limits, Workplace
 from kata_cli.service.workspace import Workspace
 from kata_cli.store.session_index import open_sessions
@@ -46,33 +41,19 @@ SOCKET_BYTES = 16_384  # little, so that a client that does not read is soon not
 T = TypeVar("T")
 
 
+def small_listener() -> socket.socket:
+    """A free port whose connections hold little that is not sent."""
+    listener = listen()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
+    return listener
+
+
 def slow_socket(port: int) -> socket.socket:
     """A connection that holds little that is not read."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BYTES)
     client.connect(("127.0.0.1", port))
     return client
-
-
-def app(sessions: Sessions, sockets: Sockets, streams: Streams) -> Starlette:
-    async def stream(request: HttpRequest) -> Response:
-        after = sse.last_event_id(request.headers)
-        asked = Send(message="") if after else msgspec.json.decode(await request.body(), type=Send)
-        id = request.path_params["id"]
-        return await streams.respond(id, lambda: sessions.stream(id, asked, after))
-
-    async def events(request: HttpRequest) -> Response:
-        after = sse.last_event_id(request.headers)
-        id = request.path_params["id"]
-        return await streams.respond(id, lambda: sessions.follow(id, after))
-
-    return Starlette(
-        routes=[
-            WebSocketRoute("/api/ws", sockets.serve),
-            Route("/api/sessions/{id}/stream", stream, methods=["POST"]),
-            Route("/api/sessions/{id}/events", events),
-        ]
-    )
 
 
 class Script:
@@ -106,8 +87,8 @@ class Script:
         if word == "hold":
             await self.gate.wait()
         text = "".join(pieces) or f"answer to {message.text}"
-        stop = "tool_use" if calls else "stop"
-        yield ReplyFinished(reply=Reply(text=text, model="one", calls=calls, stop=stop))
+        reply = Reply(text=text, model="one", calls=calls, stop="tool_use" if calls else "stop")
+        yield ReplyFinished(reply=reply)
 
     async def models(self) -> list[ModelInfo]:
         return [ModelInfo(provider="script", id="one")]
@@ -185,14 +166,11 @@ class Site:
         root: Path,
         *,
         sockets: SocketLimits | None = None,
-        streams: StreamLimits | None = None,
     ) -> None:
         self.bugs: list[BaseException] = []
         self._root = root
         self._socket_limits = sockets
-        self._stream_limits = streams
-        listener = listen()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
+        listener = small_listener()
         guard = Guard(token=TOKEN, port=port_of(listener))
         options = uvicorn_options(ConnectionLimits())
         options["http"] = type("Protocol", (Abortable, options["http"]), {})
@@ -282,7 +260,7 @@ class Site:
         self.backend = Backend()
         self.sessions = Sessions(workplace(self._root, self.backend, self.bugs))
         self.sockets = Sockets(self.sessions, TOKEN, self._socket_limits)
-        self._routes = app(self.sessions, self.sockets, Streams(self._stream_limits))
+        self._routes = routes.app(self.sessions, self.sockets)
 
 
 class Peer:

@@ -9,21 +9,26 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
+from kata_cli.core import loop
 from kata_cli.service.asgi import Receive, Scope, Send
-from kata_cli.service.connections import Limits, uvicorn_options
+from kata_cli.service.connections import LimitedProtocol, Limits, limited, uvicorn_options
 from service.loopback import Loopback, read_to_end
 
 HEAD = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 HALF_A_BODY = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n\r\n{"
+HUGE = b"x" * 20_000_000
 BRIEF = Limits(request_s=0.3)
 
 
 class Held:
-    """An app that answers at once, or on /held not before it is released."""
+    """An app that answers at once, on /held not before it is released, on /early before it has the body."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
+        self.headers: list[tuple[bytes, bytes]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.paths.append(scope["path"])
@@ -34,11 +39,13 @@ class Held:
             await send({"type": "websocket.send", "text": "released"})
             await send({"type": "websocket.close", "code": 1000})
             return
-        while (await receive()).get("more_body"):
+        is_early = scope["path"].startswith("/early")
+        while not is_early and (await receive()).get("more_body"):
             pass
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"first ", "more_body": True})
-        if scope["path"] == "/held":
+        await send({"type": "http.response.start", "status": 200, "headers": self.headers})
+        first = HUGE if scope["path"] == "/early/huge" else b"first "
+        await send({"type": "http.response.body", "body": first, "more_body": True})
+        if scope["path"] in ("/held", "/early"):
             await self._release.wait()
         await send({"type": "http.response.body", "body": b"last", "more_body": False})
 
@@ -89,6 +96,45 @@ def test_h4_a_burst_does_not_end_what_is_new(grace_s: float, got: bytes) -> None
         with contextlib.suppress(ConnectionError):
             first.sendall(HEAD.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         assert read_to_end(first)[:13] == got
+
+
+class Wire(asyncio.Transport):
+    """The side of a connection that the server holds, without a network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_aborted = False
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+    def is_closing(self) -> bool:
+        return self.is_aborted
+
+
+def test_h4_room_is_made_by_age_alone() -> None:
+    """A look that older connections caused spares the new ones, which have a whole grace of their own."""
+    kind = limited(Limits(max_half_open=1, grace_s=1.0))
+    config, state = uvicorn.Config(Held(), log_config=None), ServerState()
+
+    def connect() -> tuple[LimitedProtocol, Wire]:
+        connection, wire = kind(config=config, server_state=state, app_state={}), Wire()
+        connection.connection_made(wire)
+        return connection, wire
+
+    async def overtake() -> list[list[bool]]:
+        old = [connect(), connect()]
+        await asyncio.sleep(0.9)
+        for connection, _ in old:
+            connection.connection_lost(ConnectionResetError())
+        new = [connect(), connect()]
+        seen = []
+        for wait_s in (0.5, 0.6):
+            await asyncio.sleep(wait_s)
+            seen.append([wire.is_aborted for _, wire in new])
+        return seen
+
+    assert loop.run(overtake(), is_virtual=True) == [[False, False], [True, False]]
 
 
 @pytest.mark.parametrize(
@@ -184,6 +230,38 @@ def test_no_refusal_is_written_into_an_answer(behind: bytes) -> None:
         client.sendall(behind)
         assert read_to_end(client) == b""
         app.release()
+
+
+def test_no_refusal_is_written_into_an_answer_that_came_early() -> None:
+    """Half a body ends the connection, though its request is being answered already."""
+    app = Held()
+    with _serving(BRIEF, app) as server:
+        got = server.send_raw(HALF_A_BODY.replace(b"/ ", b"/early ", 1))
+        app.release()
+    assert got.endswith(b"first \r\n")
+    assert got.count(b"HTTP/1.1 ") == 1
+
+
+def test_an_answer_that_nobody_reads_is_given_up() -> None:
+    """A client with half a body that does not take its answer is gone after the time for a request."""
+    app = Held()
+    app.headers = [(b"connection", b"close")]
+    with _serving(BRIEF, app) as server, server.connect() as client:
+        client.sendall(HALF_A_BODY.replace(b"/ ", b"/early/huge ", 1))
+        assert client.recv(1)
+        _wait_until_expired(server)
+        assert len(read_to_end(client)) < len(HUGE)
+
+
+def test_each_head_is_counted_by_itself() -> None:
+    """Three long heads on one connection are served; the next one, which has no end, is cut."""
+    head = HEAD.replace(b"here", b"x" * 1_500)
+    with _serving(Limits(max_head_bytes=2_000)) as server, server.connect() as client:
+        for _ in range(3):
+            client.sendall(head)
+            assert _read_until(client, b"0\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+        client.sendall(head[:-4] + b"x" * 1_500)
+        assert read_to_end(client).startswith(b"HTTP/1.1 431 ")
 
 
 @pytest.mark.parametrize(

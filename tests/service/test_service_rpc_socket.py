@@ -39,7 +39,7 @@ async def close_code(socket: ClientConnection) -> int | None:
 
 async def turn_of(one: Peer, session: str) -> list[Any]:
     """The events of a session up to the end of its turn."""
-    events = []
+    events: list[Any] = []
     while not events or events[-1]["event"]["type"] not in ("done", "error"):
         event = await one.event()
         assert event["session"] == session
@@ -95,10 +95,10 @@ def test_whoever_says_nothing_is_sent_away(tmp_path: Path) -> None:
     """The first message has to come in time."""
 
     async def main() -> None:
-        async with connect(site.socket_url) as socket:
+        async with connect(strict.socket_url) as socket:
             assert await close_code(socket) == 4401
 
-    with Site(tmp_path, sockets=SocketLimits(auth_s=0.05)) as site:
+    with Site(tmp_path, sockets=SocketLimits(auth_s=0.05)) as strict:
         asyncio.run(main())
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +16,9 @@ import pytest
 
 from kata_cli.core.errors import KataError
 from kata_cli.service.log import Logged
-from kata_cli.service.sse import PING, StreamLimits, frame, last_event_id
-from service.live_bench import BEARER, TOKEN, Site, slow_socket
-from service.loopback import WAIT_S
+from kata_cli.service.sse import EventStream, StreamLimits, frame, last_event_id
+from service.live_bench import BEARER, TOKEN, Abortable, Site, slow_socket, small_listener
+from service.loopback import WAIT_S, Loopback
 
 JSON = {**BEARER, "Content-Type": "application/json"}
 
@@ -46,26 +50,37 @@ def stream(site: Site, session: str, message: str, after: str | None = None) -> 
     return parsed(answer.body)
 
 
-def opened(site: Site, session: str, extra: str = "") -> Any:
-    """A connection that has asked for `/events`, and has got the head of the answer."""
-    client = site.server.connect()
-    client.sendall(events_request(site, session, extra))
-    return client
+@contextmanager
+def following(site: Site, session: str, after: str = "") -> Iterator[HTTPResponse]:
+    """`/events`, open."""
+    client = HTTPConnection("127.0.0.1", site.server.port, timeout=WAIT_S)
+    client.request("GET", f"/api/sessions/{session}/events", headers={**BEARER, "Last-Event-ID": after})
+    try:
+        yield client.getresponse()
+    finally:
+        client.close()
 
 
-def events_request(site: Site, session: str, extra: str = "") -> bytes:
-    lines = [f"GET /api/sessions/{session}/events HTTP/1.1", f"Host: 127.0.0.1:{site.server.port}"]
-    return "\r\n".join([*lines, f"Authorization: Bearer {TOKEN}{extra}", "", ""]).encode()
+def next_block(response: Any) -> bytes:
+    """The next event or comment, with the empty line after it."""
+    block = b""
+    while not block.endswith(b"\n\n"):
+        line = response.readline()
+        assert line, block
+        block += line
+    return block
 
 
-def until(client: Any, wanted: bytes) -> bytes:
-    """What arrives, up to and with some bytes."""
-    got = b""
-    while wanted not in got:
-        data = client.recv(65536)
-        assert data, got
-        got += data
-    return got
+ANY_REQUEST = b"GET / HTTP/1.1\r\nHost: any\r\n\r\n"
+
+
+def streamed(batches: Callable[[], AsyncGenerator[list[Logged], None]], limits: StreamLimits) -> Loopback:
+    """A server whose every answer is a stream."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await EventStream(batches(), limits, ExitStack())(scope, receive, send)
+
+    return Loopback(app, listener=small_listener(), http=Abortable, lifespan="off")
 
 
 def test_an_event_is_framed_by_the_standard() -> None:
@@ -126,22 +141,115 @@ def test_an_id_of_another_life_is_told_by_a_reset(site: Site) -> None:
     assert [type for _, type, _ in stream(site, session, "", after="0123abcd.3")] == ["reset"]
 
 
-def test_curl_goes_on_in_a_turn_where_it_was_cut(site: Site) -> None:
-    """H6, with a client that everybody has: what was missed comes first, then the rest as it happens."""
-    session = site.create()
-    with opened(site, session) as client:
-        site.send(session, "hold")
-        first = parsed(until(client, b'"begun "').partition(b"\r\n\r\n")[2].replace(b"\r\n", b"\n"))
+def curl(site: Site, session: str, body: str, *options: str) -> subprocess.Popen[bytes]:
     url = f"{site.url}/api/sessions/{session}/stream"
-    told = ("--header", f"Authorization: Bearer {TOKEN}", "--header", "Content-Type: application/json")
-    place = ("--header", f"Last-Event-ID: {site.snapshot_id(session)}", "--data", "{}")
-    with subprocess.Popen(["curl", "-sN", *told, *place, url], stdout=subprocess.PIPE) as curl:
-        assert curl.stdout is not None
-        read = b""
-        while b'"begun "' not in read:
-            read += curl.stdout.readline()
+    headers = [f"Authorization: Bearer {TOKEN}", "Content-Type: application/json"]
+    told = [word for header in headers for word in ("--header", header)]
+    return subprocess.Popen(["curl", "-sN", *told, *options, "--data", body, url], stdout=subprocess.PIPE)
+
+
+def test_curl_goes_on_in_a_turn_where_it_was_cut(site: Site) -> None:
+    """H6, with a client that everybody has: killed in a turn, it gets the rest and nothing twice."""
+    session = site.create()
+    with curl(site, session, '{"message":"hold"}') as cut:
+        seen = [parsed(next_block(cut.stdout))[0] for _ in range(4)]
+        cut.kill()
+    assert [type for _, type, _ in seen] == ["session", "message", "session", "delta"]
+    with curl(site, session, "{}", "--header", f"Last-Event-ID: {seen[-2][0]}") as again:
+        assert parsed(next_block(again.stdout)) == seen[-1:]
         site.release()
-        read += curl.stdout.read()
-    assert curl.returncode == 0
-    assert [type for _, type, _ in parsed(read)] == [*("delta", "message", "session", "done")]
-    assert first
+        assert again.stdout is not None
+        rest = parsed(again.stdout.read())
+    assert again.returncode == 0
+    assert [type for _, type, _ in rest] == ["message", "session", "done"]
+
+
+def test_everything_is_told_on_events_from_now_on(site: Site) -> None:
+    """`/events` begins with the session as it stands, outlives turns, and ends when the session does."""
+    session = site.create()
+    site.turn(session, "count 1")
+    with following(site, session) as response:
+        assert parsed(next_block(response))[0][2]["session"]["messages"] == 2
+        site.turn(session, "count 1")
+        site.on_loop(lambda: site.sessions.stop(session))
+        types = [type for _, type, _ in parsed(response.read())]
+    assert types == ["message", "session", "delta", "message", "session", "done", "bye"]
+
+
+def test_a_silent_stream_shows_that_it_lives() -> None:
+    """A comment comes again and again while there is nothing to tell."""
+
+    async def silence() -> AsyncGenerator[list[Logged], None]:
+        await asyncio.Event().wait()
+        yield []
+
+    with streamed(silence, StreamLimits(ping_s=0.01)) as server, server.connect() as client:
+        client.sendall(ANY_REQUEST)
+        with client.makefile("rb") as answer:
+            next_chunk = [answer.readline() for _ in range(20)]
+    assert next_chunk.count(b": ping\n") >= 3
+
+
+def test_a_session_has_so_many_streams_and_no_more(site: Site) -> None:
+    """H4: the ninth is refused before anything is sent to the agent; another session has its own."""
+    session, other = site.create(), site.create()
+    with ExitStack() as opened:
+        for _ in range(8):
+            next_block(opened.enter_context(following(site, session)))
+        refused = site.server.ask("POST", f"/api/sessions/{session}/stream", JSON, b'{"message":"count 1"}')
+        assert (refused.status, refused.headers["retry-after"]) == (429, "5")
+        assert refused.json["code"] == "limit_reached"
+        assert site.on_loop(_history(site, session)) == []
+        assert stream(site, other, "count 1")[-1][1] == "done"
+
+
+def test_a_stream_that_is_refused_takes_no_place(site: Site) -> None:
+    """What ends in an error, or at its end, makes room again."""
+    session = site.create()
+    for _ in range(9):
+        answer = site.server.ask("POST", f"/api/sessions/{session}/stream", JSON, b'{"message":""}')
+        assert answer.status == 400
+    for _ in range(9):
+        stream(site, session, "count 1")
+    with following(site, session) as response:
+        next_block(response)
+
+
+def test_nothing_is_left_of_clients_that_are_gone(site: Site) -> None:
+    """A client that leaves is noticed while there is nothing to tell it, and its place is free."""
+    session, before = site.create(), site.tasks()
+    for _ in range(3):
+        with ExitStack() as opened:
+            for _ in range(8):
+                next_block(opened.enter_context(following(site, session)))
+        site.wait_for_end_of_all_but(before)
+
+
+def test_a_client_that_does_not_read_is_dropped() -> None:
+    """F93, H5: it is hung up on, and little was taken from the log by then; the rest can be had by its id."""
+    taken, is_over = [], threading.Event()
+
+    async def flood() -> AsyncGenerator[list[Logged], None]:
+        try:
+            for number in range(1000):
+                taken.append(number)
+                yield [Logged(f"ab.{number}", "delta", b"x" * 65_536)]
+        finally:
+            is_over.set()
+
+    with streamed(flood, StreamLimits(slow_s=0.1)) as server, slow_socket(server.port) as client:
+        client.sendall(ANY_REQUEST)
+        assert is_over.wait(WAIT_S)
+        assert server.open_connections == 0
+    assert len(taken) < 50
+
+
+def test_a_service_that_stops_says_goodbye(site: Site) -> None:
+    """F96, H8: each of eight streams ends with `bye`, in good order."""
+    session = site.create()
+    with ExitStack() as opened:
+        streams = [opened.enter_context(following(site, session)) for _ in range(8)]
+        for response in streams:
+            next_block(response)
+        site.on_loop(site.stop)
+        assert [[type for _, type, _ in parsed(response.read())] for response in streams] == [["bye"]] * 8
