@@ -43,10 +43,12 @@ class View:
         self._redactor = redactor
         self._is_jsonl = is_jsonl
         self._is_quiet = is_quiet
+        self._session_id = ""
         self._begun_s: dict[str, float] = {}
 
     def begin(self, session: LiveSession, url: str) -> None:
         """Say which session is meant, and where it is."""
+        self._session_id = session.id
         self._tell(one_line(f"{session.id} · {session.runtime_mode} {session.model} · {url}", WIDTH))
 
     async def show(self, sent: Sent[SessionEvent]) -> None:
@@ -104,9 +106,8 @@ class View:
         now_s = asyncio.get_running_loop().time()
         given = one_line(event.input, INPUT_CHARS)
         if event.state == "wanted":
-            return (
-                f"a result is wanted: kata agents answer SESSION {event.call_id} -   ({event.tool} {given})"
-            )
+            way = f"kata agents answer {self._session_id} {event.call_id}"
+            return f"{event.tool} {given} wants its result: {way}"
         if event.state == "started":
             self._begun_s[event.call_id] = now_s
             return f"{event.tool} {given}"

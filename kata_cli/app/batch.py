@@ -7,12 +7,14 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import msgspec
 
 from kata_cli.app.batch_earlier import Earlier
 from kata_cli.app.batch_line import ResultLine, Work, prepared_line, refused_line, result_line
+from kata_cli.app.batch_resume import gone_on
 from kata_cli.app.batch_source import BatchLine, Entry
 from kata_cli.app.batch_totals import Totals
 from kata_cli.app.model_default import with_model
@@ -235,6 +237,7 @@ class _Crew:
         """A whole run, recorded and with all its evidence. Raises `KataError` where there is none."""
         batch, held = self._batch, _Held()
         prepared = await with_model(prepared_line(entry, batch.work), batch.work.env, batch.redactor)
+        prepared = await self._gone_on(prepared)
         streams = Streams(held, _LineScreen(batch.board, self._name(entry)), is_watched=False)
         run = await self._in_thread(lambda: self._opened(prepared, streams), batch.shared.pool)
         self._runs[index] = run
@@ -247,6 +250,14 @@ class _Crew:
             run.close()
         line = result_line(entry, held.document)
         return msgspec.structs.replace(line, id=self._name(entry))
+
+    async def _gone_on(self, prepared: Prepared) -> Prepared:
+        """A line whose run broke off in an earlier batch goes on with it, if nothing else is asked now."""
+        run_id = self._batch.earlier.unfinished(prepared.options.batch_id)
+        if run_id is None:
+            return prepared
+        work = partial(gone_on, prepared, run_id, self._batch.redactor)
+        return await self._in_thread(work, self._batch.shared.pool)
 
     def _opened(self, prepared: Prepared, streams: Streams) -> OpenRun:
         batch = self._batch

@@ -1,4 +1,4 @@
-"""What an earlier batch printed: which lines it completed, and where in the file their results are."""
+"""What an earlier batch printed: where the results of completed lines are, and the runs of the others."""
 
 from __future__ import annotations
 
@@ -18,17 +18,32 @@ class _Head(msgspec.Struct):
     """What of a printed line decides whether its run is done."""
 
     id: str | None = None
+    run_id: str | None = None
     status: str = ""
     type: str = ""
     schema: str = ""
 
 
 class Earlier:
-    """The completed lines of an earlier batch. Only their places are kept, not the results."""
+    """The lines of an earlier batch. Only the places of results are kept, and the runs that have none."""
 
-    def __init__(self, file: BinaryIO | None = None, places: dict[str, int] | None = None) -> None:
+    def __init__(self, file: BinaryIO | None = None) -> None:
         self._file = file
-        self._places = places or {}
+        self._places: dict[str, int] = {}
+        self._unfinished: dict[str, str] = {}
+
+    def note(self, id: str, run_id: str | None, status: str, offset: int) -> None:
+        """Remember a line, and forget what was known of it before."""
+        self._places.pop(id, None)
+        self._unfinished.pop(id, None)
+        if status == "completed":
+            self._places[id] = offset
+        elif run_id is not None:
+            self._unfinished[id] = run_id
+
+    def unfinished(self, id: str) -> str | None:
+        """The run of a line that did not complete then; None where there was none."""
+        return self._unfinished.get(id)
 
     def take(self, id: str) -> ResultLine | None:
         """The result of a line that completed then; None for one that is to be run."""
@@ -54,20 +69,20 @@ def read_earlier(path: Path | None, stdout_fd: int) -> Earlier:
     if is_own:
         hint = "write to another file: it will hold the results of both"
         raise KataError("usage", f"--resume-batch: {path} is what stdout is written to", hint)
-    return Earlier(file, _places(file, path))
+    return _read(file, path)
 
 
-def _places(file: BinaryIO, path: Path) -> dict[str, int]:
-    places: dict[str, int] = {}
+def _read(file: BinaryIO, path: Path) -> Earlier:
+    earlier = Earlier(file)
     offset = 0
     for number, data in enumerate(iter(lambda: file.readline(MAX_RESULT_BYTES), b""), start=1):
         if not data.endswith(b"\n"):
             break  # the batch was killed in the middle of a line
         head = _head(data, number, path)
-        if head.id is not None and head.status == "completed":
-            places[head.id] = offset
+        if head.id is not None:
+            earlier.note(head.id, head.run_id, head.status, offset)
         offset += len(data)
-    return places
+    return earlier
 
 
 def _head(data: bytes, number: int, path: Path) -> _Head:

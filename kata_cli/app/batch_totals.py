@@ -12,7 +12,7 @@ from kata_cli.core.messages import Usage
 from kata_cli.output.figures import plural
 
 ABOVE_ALL = (Exit.TERM, Exit.INT, Exit.HUP, Exit.DEADLINE, Exit.LIMIT)
-AGAIN = "kata batch with --resume-batch and this output runs again what did not complete"
+AGAIN = "kata batch with --resume-batch and this output goes on with what did not complete"
 
 
 class BatchFinished(msgspec.Struct, kw_only=True):

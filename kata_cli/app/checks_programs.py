@@ -52,11 +52,12 @@ def check_pi(site: Site) -> Iterator[Check]:
     except KataError as error:
         hint = error.failure.hint
         yield Check(
-            status="error" if site.mode == "pi" else "warning",
+            status="error" if site.resolved.starts_agents else "warning",
             is_available=path is not None,
             path=str(path) if path else None,
             auth="unknown",
-            detail=error.failure.message + ("" if site.mode == "pi" else "; only mode pi needs it"),
+            detail=error.failure.message
+            + ("" if site.resolved.starts_agents else "; only agents of this machine need it"),
             remedy=f"run {path} --version yourself to see why" if hint == THIS_COMMAND else hint,
         )
     else:

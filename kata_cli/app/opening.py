@@ -188,6 +188,7 @@ def started(run: OpenRun) -> RunStarted:
         definition=msgspec.to_builtins(prepared.found.workflow),
         vars=prepared.vars,
         system=prepared.system,
+        files=list(prepared.options.files),
         resumes=prepared.record.resumes,
         replays=prepared.options.replays or "",
         earlier=prepared.past.earlier,

@@ -127,8 +127,13 @@ def recall_run(name: str, resolved: Resolved) -> tuple[Recalled, RunRecord]:
 
 
 def _resumed(options: RunOptions, name: str, resolved: Resolved) -> Recalled:
-    """The run to be resumed. Raises `KataError` usage when it cannot be, or when its inputs have changed."""
+    """The run to be resumed, from a command line that gives no other inputs. Raises `KataError`."""
     _check_no_inputs(options, "--resume", "resumes a run with the inputs that it had")
+    return resumable(name, resolved, accepts_changes=options.accepts_changes)
+
+
+def resumable(name: str, resolved: Resolved, *, accepts_changes: bool = False) -> Recalled:
+    """A run that can be resumed. Raises `KataError` usage when it cannot, or when its files have changed."""
     recalled, record = recall_run(name, resolved)
     if record.status in ("queued", "running"):
         path = RunStore(resolved.paths.state).directory / record.run_id
@@ -143,7 +148,7 @@ def _resumed(options: RunOptions, name: str, resolved: Resolved) -> Recalled:
         told = f"the run {record.run_id} ended before it had read its context: there is nothing to resume"
         raise KataError("usage", told, 'start a new one: kata run "what you want"')
     changed = _changed_files(recalled.context, recalled.started)
-    if changed and not options.accepts_changes:
+    if changed and not accepts_changes:
         some = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
         raise KataError(
             "usage",

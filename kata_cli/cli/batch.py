@@ -28,7 +28,7 @@ ResumeBatch = Annotated[
     str | None,
     o.option(
         "--resume-batch",
-        help="Pass on what completed in this earlier output; run the rest.",
+        help="Pass on what completed in this earlier output; go on with the rest.",
         panel=o.HISTORY,
         metavar="FILE",
     ),

@@ -82,12 +82,12 @@ def serve() -> TyperCommand:
 
 def agents() -> TyperGroup:
     """Open live agent sessions of kata serve, talk to them, and steer them."""
-    from kata_cli.cli import agents as group
     from kata_cli.cli import agents_talk as talk
+    from kata_cli.cli import agents_tree as tree
+    from kata_cli.cli.agents import abort, app, show, stop
 
-    said = (talk.send, talk.steer, talk.follow_up, talk.answer)
-    ended = (group.abort, group.stop, group.tree, group.fork, group.compact)
-    return _group(group.app, *said, *ended, group.choose, group.show, talk.watch)
+    said = (talk.send, talk.steer, talk.follow_up, talk.answer, abort, stop)
+    return _group(app, *said, tree.tree, tree.fork, tree.compact, tree.choose, show, talk.watch)
 
 
 def config() -> TyperGroup:

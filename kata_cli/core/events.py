@@ -24,10 +24,10 @@ class Event(msgspec.Struct, tag_field="type", kw_only=True, omit_defaults=True):
 class RunStarted(Event, tag="run.started"):
     """The run exists on disk; everything a resume needs is in here.
 
-    `cwd` is where files named by the user are, `context_root` where those of the tree are, if one was read.
-    `definition` is the workflow as it was read and `vars` its variables as bound; `system` comes before every
-    system prompt; `earlier` is what the session held before, `previous` the draft that is revised. `resumes`
-    and `replays` name the run, or the file, that this one goes on from or does again.
+    `cwd` is where the `files` named by the user are, `context_root` where those of the tree are, if one was
+    read. `definition` is the workflow as it was read and `vars` its variables as bound; `system` comes before
+    every system prompt; `earlier` is what the session held before, `previous` the draft that is revised.
+    `resumes` and `replays` name the run, or the file, that this one goes on from or does again.
     """
 
     session_id: str
@@ -48,6 +48,7 @@ class RunStarted(Event, tag="run.started"):
     definition: dict[str, Any] = {}
     vars: dict[str, str] = {}
     system: str = ""
+    files: list[str] = []
     earlier: str = ""
     previous: dict[str, Any] | None = None
     resumes: str = ""

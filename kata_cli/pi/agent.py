@@ -123,6 +123,7 @@ class Agent:
 
     async def steer(self, text: str) -> None:
         """Give a message to the run, to be read before the model is next asked. Raises `KataError`."""
+        self._child.resume()
         await self._child.rpc.call("steer", {"message": text})
 
     async def abort(self) -> bool:

@@ -30,8 +30,8 @@ class Purpose(NamedTuple):
 class LiveOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How agents live on between the requests of a conversation.
 
-    `directory_of` says where the agent of a conversation works, by its task; at most `max_instances` of them
-    are alive, of which those that rest give way to others, the longest at rest first.
+    `directory_of` says where the agent of a conversation works, by its task, or raises `KataError`; at most
+    `max_instances` of them are alive, of which those that rest give way to others, the longest at rest first.
     """
 
     directory_of: Callable[[str], Path]

@@ -48,7 +48,7 @@ class ReplayProvider:
             return
         exchange = waiting.popleft()
         reply = exchange.reply
-        if reply is not None:
+        if reply is not None and reply.text:
             yield ContentDelta(task=request.task, text=reply.text)
         # An answer that did not hold came all the same: it is the engine that finds it wanting again.
         if reply is None or (exchange.failure and exchange.failure.code != "invalid_output"):

@@ -122,10 +122,10 @@ class LimitedProtocol(HttpToolsProtocol):
     def _begin(self) -> None:
         if self in self.half_open or self.transport.is_closing():
             return
-        self.half_open[self] = self.loop.time()
+        begun_s = self.half_open[self] = self.loop.time()
         self._expiry = self.loop.call_later(self.limits.request_s, self._expire)
         if len(self.half_open) > self.limits.max_half_open:
-            self.loop.call_later(self.limits.grace_s, self._make_room)
+            self.loop.call_later(self.limits.grace_s, self._make_room, begun_s)
 
     def _end(self) -> None:
         if self.half_open.pop(self, None) is not None and self._expiry:
@@ -137,12 +137,11 @@ class LimitedProtocol(HttpToolsProtocol):
         else:
             self._refuse(refusal.final(408, "the request did not come to its end", "send it again"))
 
-    def _make_room(self) -> None:
-        """Close the oldest half-open connections that are too many, but none that is new."""
-        last_s = self.loop.time() - self.limits.grace_s
+    def _make_room(self, until_s: float) -> None:
+        """Close the oldest half-open connections that are too many, but none that began later than that."""
         while len(self.half_open) > self.limits.max_half_open:
             oldest, begun_s = next(iter(self.half_open.items()))
-            if begun_s > last_s:
+            if begun_s > until_s:
                 break
             oldest._drop()
 

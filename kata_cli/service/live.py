@@ -47,7 +47,7 @@ class Live:
         self._work: asyncio.Task[None] | None = None
         self.is_running = False
         self.is_broken = False
-        self._answer = Answer(place)
+        self._answer: Answer | None = None
         self._steering: list[str] = []
         self._follow_up: list[str] = []
         self._wanted: dict[str, tuple[ToolCall, asyncio.Future[ToolResult]]] = {}
@@ -61,7 +61,7 @@ class Live:
     @property
     def partial(self) -> str:
         """What has been shown of an answer under way."""
-        return self._answer.partial if self.is_running else ""
+        return self._answer.partial if self._answer and self.is_running else ""
 
     def told(self) -> LiveSession:
         """The session as it stands."""
@@ -203,13 +203,11 @@ class Live:
 
     async def _ask(self) -> MessageEntry:
         """The next answer. Raises `KataError`; what had come of it by then is kept, marked as broken off."""
-        self._answer = Answer(self._place)
+        self._answer = Answer(self._place, self._publish)
         model = await self._place.backend.choose(self.session.settings.model)
         self.model = str(model)
         try:
-            async for event in self._answer.ask(conversation.request(self.session, model, self._place)):
-                self._publish(event)
-            return self._answer.entry()
+            return await self._answer.ask(conversation.request(self.session, model, self._place))
         except (KataError, asyncio.CancelledError):
             if (broken := self._answer.broken_off()) is not None:
                 self._add(broken)

@@ -27,8 +27,8 @@ class SocketLimits(msgspec.Struct, frozen=True, kw_only=True):
     auth_s: float = 5.0
     heartbeat_s: float = 15.0
     slow_s: float = 30.0
-    close_s: float = 1.0
-    bye_s: float = 1.0
+    close_s: float = 0.5
+    bye_s: float = 0.5
     max_requests: int = 32
     max_waiting: int = 256
     max_waiting_bytes: int = 1024 * 1024
@@ -74,9 +74,9 @@ class Connection:
 
     async def run(self) -> None:
         """Serve until either side ends it. What was asked is done to its end, also for a client that left."""
+        await self._websocket.accept()
         async with asyncio.TaskGroup() as requests:
             with suppress(WebSocketDisconnect):
-                await self._websocket.accept()
                 await self._close(await self._talk(requests))
 
     async def _talk(self, requests: asyncio.TaskGroup) -> End:

@@ -12,13 +12,12 @@ import uvicorn
 from kata_cli.core.errors import Failure, KataError
 from kata_cli.core.stop import Stop
 from kata_cli.service import routes
-from kata_cli.service.connections import Limits, uvicorn_options
+from kata_cli.service.connections import BACKLOG, Limits, uvicorn_options
 from kata_cli.service.guard import Guard, guarded
 from kata_cli.service.sessions import Sessions
 from kata_cli.service.sockets import Sockets
 from kata_cli.service.workplace import Workplace
 
-BACKLOG = 512
 DRAIN_S = 1.5  # how long answers under way may take once the service stops
 
 

@@ -19,11 +19,12 @@ class Sockets:
         self._token = token
         self._limits = limits or SocketLimits()
         self._stopping = asyncio.Event()
-        self._open: set[asyncio.Task[Any] | None] = set()
+        self._open: set[asyncio.Task[Any]] = set()
 
     async def serve(self, websocket: WebSocket) -> None:
         """One connection; what its handshake says has been checked before (see `guard`)."""
         task = asyncio.current_task()
+        assert task is not None
         self._open.add(task)
         try:
             connection = Connection(websocket, self._sessions, self._token, self._limits, self._stopping)
@@ -32,5 +33,12 @@ class Sockets:
             self._open.discard(task)
 
     async def aclose(self) -> None:
-        """End all connections, once the sessions have been let go: their last events are sent first."""
+        """End all connections, once the sessions have been let go: their last events are sent first.
+
+        What a client has asked for and still waits for is given up.
+        """
         self._stopping.set()
+        if self._open:
+            _, late = await asyncio.wait(self._open, timeout=self._limits.bye_s + self._limits.close_s)
+            for task in late:
+                task.cancel()

@@ -1,9 +1,15 @@
-"""One answer of a model on its way to a session's events: cleaned of secrets, and summed up in the end."""
+"""One answer of a model on its way to a session's events: cleaned of secrets, and summed up in the end.
+
+Text that comes faster than anybody reads is put together: the first piece goes out at once, what follows
+within `GATHER_S` shares an event.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
+from itertools import groupby
 from typing import cast
 
 from kata_cli.core.errors import Failure, KataError, document
@@ -24,6 +30,7 @@ from kata_cli.core.session import MessageEntry, ToolStep
 from kata_cli.service.documents import Delta, Retrying, SessionEvent, ToolEvent
 from kata_cli.service.workplace import Workplace
 
+GATHER_S = 0.01
 MAX_STEPS = 100
 STEP_CHARS = 2_000
 
@@ -31,10 +38,15 @@ STEP_CHARS = 2_000
 class Answer:
     """One answer while it comes. `partial` is the text so far, as far as it has been shown."""
 
-    def __init__(self, place: Workplace) -> None:
+    def __init__(self, place: Workplace, publish: Callable[[SessionEvent], object]) -> None:
         self.usage = Usage()
         self.model = ""
         self._place = place
+        self._publish = publish
+        self._loop = asyncio.get_running_loop()
+        self._gathered: list[ContentDelta] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._told_s = -GATHER_S
         self._shown: list[str] = []
         self._streams: dict[str, StreamRedactor] = {}
         self._steps: dict[str, ToolStep] = {}
@@ -44,16 +56,15 @@ class Answer:
     def partial(self) -> str:
         return "".join(self._shown)
 
-    async def ask(self, request: Request) -> AsyncGenerator[SessionEvent, None]:
-        """The events of the answer but its end, which `entry` tells."""
+    async def ask(self, request: Request) -> MessageEntry:
+        """Publish the answer as it comes, and return it whole. Raises `KataError` when there is none."""
         stream = cast(AsyncGenerator[Event, None], self._place.backend.provider.stream(request))
-        async with aclosing(stream) as events:
-            async for event in events:
-                for shown in self._show(event):
-                    yield shown
-
-    def entry(self) -> MessageEntry:
-        """The whole answer. Raises `KataError` when there is none."""
+        try:
+            async with aclosing(stream) as events:
+                async for event in events:
+                    self._take(event)
+        finally:
+            self._tell_gathered()
         if isinstance(self._end, ReplyFinished):
             return self._message(self._end.reply)
         failure = self._end.failure if self._end else Failure(code="interrupted", message="it was broken off")
@@ -70,17 +81,38 @@ class Answer:
         return MessageEntry(
             role="assistant",
             text=redact(reply.text),
-            calls=tuple(_clean(call, self._place.redactor) for call in reply.calls),
+            calls=tuple(_without_secrets(call, self._place.redactor) for call in reply.calls),
             model=self.model,
             stop=reply.stop,
             usage=self.usage,
             steps=tuple(self._steps.values()),
         )
 
+    def _take(self, event: Event) -> None:
+        if isinstance(event, ContentDelta):
+            self._gathered.append(event)
+            if self._loop.time() - self._told_s >= GATHER_S:
+                self._tell_gathered()
+            elif self._timer is None:
+                self._timer = self._loop.call_later(GATHER_S, self._tell_gathered)
+            return
+        self._tell_gathered()
+        for shown in self._show(event):
+            self._publish(shown)
+
+    def _tell_gathered(self) -> None:
+        """Give out the text that has been gathered, thinking and answer apart."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        gathered, self._gathered = self._gathered, []
+        for kind, deltas in groupby(gathered, lambda delta: delta.kind):
+            for shown in self._clean(kind, "".join(delta.text for delta in deltas)):
+                self._publish(shown)
+        self._told_s = self._loop.time()
+
     def _show(self, event: Event) -> Iterator[SessionEvent]:
         match event:
-            case ContentDelta():
-                yield from self._delta(event)
             case ToolStarted() | ToolFinished():
                 yield self._tool(event)
             case AttemptStarted(model=model):
@@ -94,10 +126,10 @@ class Answer:
                 self._end = event
                 yield from self._flush()
 
-    def _delta(self, event: ContentDelta) -> Iterator[Delta]:
-        if event.kind not in self._streams:
-            self._streams[event.kind] = self._place.redactor.stream()
-        yield from self._given(event.kind, self._streams[event.kind].feed(event.text))
+    def _clean(self, kind: str, text: str) -> Iterator[Delta]:
+        if kind not in self._streams:
+            self._streams[kind] = self._place.redactor.stream()
+        yield from self._given(kind, self._streams[kind].feed(text))
 
     def _flush(self) -> Iterator[Delta]:
         for kind, stream in self._streams.items():
@@ -135,5 +167,5 @@ class Answer:
         self._steps.clear()
 
 
-def _clean(call: ToolCall, redactor: Redactor) -> ToolCall:
+def _without_secrets(call: ToolCall, redactor: Redactor) -> ToolCall:
     return ToolCall(id=call.id, name=call.name, arguments=redactor.text(call.arguments))

@@ -88,11 +88,10 @@ def read_until(process: subprocess.Popen[bytes], kind: str) -> bytes:
     pytest.fail(f"no {kind} came: {finish(process, seen).stderr}")
 
 
-@pytest.mark.parametrize("word", WORDS)
-def test_help(tmp_path_factory: pytest.TempPathFactory, word: str, snapshot: SnapshotAssertion) -> None:
-    """--help of each command is as recorded."""
-    shell = Shell(tmp_path_factory.mktemp("help"))
-    ended = shell.kata("agents", word, "--help", env={"COLUMNS": "110"})
+@pytest.mark.parametrize("word", ["", *WORDS])
+def test_help(tmp_path: Path, word: str, snapshot: SnapshotAssertion) -> None:
+    """--help of the group and of each command is as recorded."""
+    ended = Shell(tmp_path).kata("agents", *word.split(), "--help", env={"COLUMNS": "110"})
     assert (ended.code, ended.stderr) == (0, "")
     assert ended.text.rstrip("\n") + "\n" == snapshot
 
@@ -425,13 +424,25 @@ def test_a_turn_that_died_with_its_service_is_lost(tmp_path: Path) -> None:
 
 
 def test_a_client_answers_tool_calls(client: Client) -> None:
-    """What no session waits for is refused; tools come from a file of JSON, which is checked."""
-    session = client.open()
-    assert "call-1" in client.agents("answer", session, "call-1", "42").refused(2)
-    bad = client.shell.write("tools.json", '[{"nome": "lookup"}]')
+    """A call of a tool named by `open --tools` waits for `answer`, whose text goes to the model."""
+    tools = client.shell.write("tools.json", json.dumps([{"name": "lookup", "description": "Looks it up"}]))
+    session = client.open("--tools", str(tools))
+    process = client.start("send", session, "--format", "jsonl", "Please lookup the reef")
+    seen = read_until(process, "tool")
+    wanted = json.loads(seen.splitlines()[-1])
+    assert (wanted["state"], wanted["tool"]) == ("wanted", "lookup")
+    assert client.agents("answer", session, wanted["call_id"], "It is 42 m long.").code == 0
+    ended = finish(process, seen)
+    assert (ended.code, ended.events[-1]["type"]) == (0, "done")
+    assert "42 m" in ended.events[-1]["text"]
+    assert wanted["call_id"] in ended.stderr
+    assert "call-9" in client.agents("answer", session, "call-9", "42").refused(2)
+
+
+def test_tools_are_checked(client: Client) -> None:
+    """A file that is no list of tools is refused with what is wrong with it, before anything is asked."""
+    bad = client.shell.write("bad.json", '[{"nome": "lookup"}]')
     assert "name" in client.agents("open", "--tools", bad).refused(2)
-    good = client.shell.write("tools.json", json.dumps([{"name": "lookup", "description": "Looks it up"}]))
-    assert SESSION_ID.fullmatch(client.open("--tools", str(good)))
 
 
 def test_documents_are_as_their_schemas_say(client: Client) -> None:
@@ -441,6 +452,10 @@ def test_documents_are_as_their_schemas_say(client: Client) -> None:
         client.agents("list", "--json"),
         client.agents("send", session, "--json", "Hello"),
         client.agents("compact", session, "--json"),
+        client.agents("show", session, "--json"),
+        client.agents("tree", session, "--json"),
+        client.agents("steer", session, "--json", "Go on"),
+        client.agents("stop", session, "--json"),
     ]
     for ended in printed:
         name = ended.document["schema"].removeprefix("kata.").removesuffix("/v1")

@@ -131,7 +131,7 @@ def test_tools_retries_and_figures_are_told(shell: Shell) -> None:
     _, started, failed, wanted, retried, last = ended.stderr.splitlines()
     assert started == 'read {"path": "a^[[2J.py"}'
     assert failed.startswith("read failed · ")
-    assert "kata agents answer SESSION c2" in wanted
+    assert wanted == f"lookup {{}} wants its result: kata agents answer {SESSION} c2"
     assert retried == "rate_limited: it went ^[[31mwrong; again in 0.5 s"
     assert last == "served-1 · 0.5 s · 7.5k tokens · $0.25"
 

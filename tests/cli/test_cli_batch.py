@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from cli.records import asked, events
 from cli.shell import EPOCH, Ended, Shell, finish
 from kata_cli.app.schemas import json_schema
 
@@ -265,6 +267,64 @@ def test_what_completed_is_not_run_again(shell: Shell) -> None:
     shell.write("out2", second.stdout)
     third = shell.kata(*BATCH, "in.jsonl", "--resume-batch", "out2")
     assert (third.code, third.events[-1]["passed_on"], third.events[-1]["usage"]) == (0, 4, {})
+
+
+def broken_off(shell: Shell, env: Mapping[str, str] | None = None) -> dict[str | None, Any]:
+    """The results of a batch of two lines, one of whose specialists failed once."""
+    shell.write("note.txt", "The parser drops the last line.")
+    shell.write("in.jsonl", lines(2, workflow="spec", files=["note.txt"]))
+    scenario = '[[faults]]\ntask = "verify"\nkind = "invalid_auth"\n'
+    ended = shell.kata(*BATCH, "in.jsonl", "--scenario", shell.write("scenario.toml", scenario), env=env)
+    shell.write("out1", ended.stdout)
+    return results(ended)
+
+
+def run_of(shell: Shell, line: dict[str, Any]) -> Path:
+    """The directory of the run that a result is of."""
+    [run] = [run for run in shell.runs if run.name == line["run_id"]]
+    return run
+
+
+@pytest.mark.parametrize("env", [None, EPOCH])
+def test_a_line_that_broke_off_goes_on_with_its_run(shell: Shell, env: Mapping[str, str] | None) -> None:
+    """--resume-batch asks again only for what the run of a line had not finished, in the same session."""
+    first = broken_off(shell, env)
+    [failed] = [line for line in first.values() if line["exit_code"]]
+    [whole] = [line for line in first.values() if not line["exit_code"]]
+    ended = shell.kata(*BATCH, "in.jsonl", "--resume-batch", "out1", env=env)
+    assert ended.code == 0, ended.stderr
+    resumed = results(ended)[failed["id"]]
+    before, now = set(asked(run_of(shell, failed))), set(asked(run_of(shell, resumed)))
+    done = {task["id"] for task in failed["tasks"] if task["status"] == "completed"}
+    assert done
+    assert now == set(asked(run_of(shell, whole))) - done
+    assert before & now == {"verify"}
+    assert events(run_of(shell, resumed))[0]["resumes"] == failed["run_id"]
+    assert resumed["session_id"] == failed["session_id"]
+    assert [task["status"] for task in resumed["tasks"]] == ["completed"] * len(whole["tasks"])
+
+
+@pytest.mark.parametrize("change", ["goal", "files", "thinking", "workflow", "content"])
+def test_a_line_that_asks_for_something_else_is_run_anew(shell: Shell, change: str) -> None:
+    """Nothing is taken over from a run that was asked something else, or shown something else."""
+    first = broken_off(shell)
+    [failed] = [line for line in first.values() if line["exit_code"]]
+    asked_then = shell.project.joinpath("in.jsonl").read_text()
+    shell.write("other.txt", "Another note.")
+    edits = {
+        "goal": ("Why", "Since when"),
+        "files": ("note.txt", "other.txt"),
+        "workflow": ('"spec"', '"quick"'),
+    }
+    shell.write("in.jsonl", asked_then.replace(*edits.get(change, ("", ""))))
+    if change == "content":
+        shell.write("note.txt", "The parser drops the first line.")
+    words = ["--thinking", "high"] if change == "thinking" else []
+    ended = shell.kata(*BATCH, "in.jsonl", "--resume-batch", "out1", *words)
+    assert ended.code == 0, ended.stderr
+    anew = results(ended)[failed["id"]]
+    assert "resumes" not in events(run_of(shell, anew))[0]
+    assert len(asked(run_of(shell, anew))) == len(anew["tasks"])
 
 
 def test_an_output_that_cannot_be_resumed(shell: Shell) -> None:

@@ -22,8 +22,8 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 def chromium() -> str:
     """The program. Without one the tests are skipped, in CI they fail."""
-    for path in map(shutil.which, NAMES):
-        if path:
-            return path
-    reason = "needs Chromium, which scripts/chromium installs"
-    pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+        refuse("needs Chromium, which scripts/chromium installs")
+    return found

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from panel.chromium import FLAGS, chromium
+from panel.modules import empty_page
 from panel.page import OpenPanel, PanelPage
+
+expect.set_options(timeout=20_000)  # a loaded machine is no fault of the panel's
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +26,13 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def panel(browser: Browser) -> Iterator[OpenPanel]:
-    """Opens the panel of a service, as often as is asked; at the end nothing may have gone wrong on a page."""
+    """Opens the panel of a service as often as is asked; on no page may anything have gone wrong."""
     with ExitStack() as stack:
         yield lambda serving, **options: stack.enter_context(PanelPage(browser, serving, **options))
+
+
+@pytest.fixture(scope="module")
+def modules(browser: Browser) -> Iterator[Page]:
+    """An empty page for the modules of the panel by themselves."""
+    with empty_page(browser) as page:
+        yield page

@@ -54,7 +54,7 @@ class Serving:
 
     def __enter__(self) -> Self:
         env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8", **self._env}
-        argv = ["/work/main/.venv/bin/python", "/tmp/h_panel/dev.py", "serve", "--json", "--port", "0", *self._options]
+        argv = [str(PROGRAM), "serve", "--json", "--port", "0", *self._options]
         self._process = subprocess.Popen(argv, env=env, cwd=self.workspace, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
         told = json.loads(self._process.stdout.readline())

@@ -10,8 +10,7 @@ from playwright.sync_api import expect
 from panel.page import OpenPanel
 from panel.serving import Serving, mock_service
 
-WHOLE = "This is the first turn."  # how the mock provider's first answer ends
-MUCH = "Begin with the store, then the journal, " * 4  # the mock provider repeats it, which takes a while
+MUCH = "Begin with the store, then the journal. " * 4 + "Now."  # the mock provider repeats it, slowly
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +30,7 @@ def test_a_message_is_sent_and_its_answer_streams_in(slow: Serving, panel: OpenP
     expect(page["#messages .user"]).to_have_text("What is there?")
     expect(page["#messages .provisional"]).to_contain_text("Mock mode")
     expect(page["#abort"]).to_be_visible()
-    expect(page.answers).to_contain_text(WHOLE)
+    expect(page.answers).to_contain_text("You asked: What is there?")
     expect(page["#messages .provisional"]).to_have_count(0)
     expect(page["#status"]).to_have_text("ready")
     expect(page["#sessions [aria-current]"]).to_contain_text("What is there?")
@@ -50,7 +49,7 @@ def test_a_turn_is_stopped_in_mid_stream(slow: Serving, panel: OpenPanel, how: s
         page.page.keyboard.press("Escape")
     expect(page["#messages .notice"]).to_have_text("Stopped.")
     expect(page.answers.locator(".broken")).to_have_text("broken off")
-    expect(page.answers).not_to_contain_text(WHOLE)
+    expect(page.answers.locator(".meta")).to_have_count(0)
     expect(page["#abort"]).to_be_hidden()
     page.say("Once more.")
     expect(page.answers.last).to_contain_text("You asked: Once more.")
@@ -65,10 +64,10 @@ def test_a_reload_in_mid_stream_loses_and_doubles_nothing(slow: Serving, panel: 
     page.reload()
     expect(page["#log"]).to_have_attribute("data-status", "running")
     expect(page["#messages .provisional"]).to_contain_text("Mock mode")
-    expect(page.answers).to_contain_text(WHOLE)
+    expect(page.answers.locator(".meta")).to_be_visible()
     texts = page.messages.all_inner_texts()
     assert len(texts) == 2
-    assert texts[0] == MUCH.strip()
+    assert texts[0] == MUCH
     assert texts[1].count("Mock mode") == 1
     page.reload()
     expect(page.messages).to_have_count(2)
@@ -83,12 +82,12 @@ def test_two_pages_show_the_same_session(slow: Serving, panel: OpenPanel) -> Non
     first.say("From the first.")
     expect(second["#messages .user"]).to_have_text("From the first.")
     for page in (first, second):
-        expect(page.answers).to_contain_text(WHOLE)
+        expect(page.answers).to_contain_text("You asked: From the first.")
         expect(page.messages).to_have_count(2)
 
 
 def test_steering_and_following_up_while_the_agent_works(slow: Serving, panel: OpenPanel) -> None:
-    """While a turn is under way Enter steers and Alt+Enter follows up; what waits is shown until it is taken."""
+    """In a turn Enter steers and Alt+Enter follows up; what waits is shown until it is taken."""
     page = panel(slow)
     page.create()
     page.say(MUCH)
@@ -97,8 +96,8 @@ def test_steering_and_following_up_while_the_agent_works(slow: Serving, panel: O
     expect(page["#queue li"]).to_have_text(["steering Rather this."])
     page.say("And then that.", "Alt+Enter")
     expect(page["#queue li"]).to_have_text(["steering Rather this.", "follow-up And then that."])
-    expect(page["#messages .user"]).to_have_text([MUCH.strip(), "Rather this.", "And then that."], timeout=20_000)
-    expect(page.answers).to_have_count(3, timeout=20_000)
+    expect(page["#messages .user"]).to_have_text([MUCH, "Rather this.", "And then that."])
+    expect(page.answers).to_have_count(3)
     expect(page["#queue li"]).to_have_count(0)
 
 

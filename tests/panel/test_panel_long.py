@@ -11,14 +11,15 @@ from panel.page import OpenPanel
 from panel.serving import Serving, conversation, mock_service
 
 MESSAGES = 2000
-PARAGRAPHS = "\n\n".join(f"Paragraph {number} with **bold** text and `code`.\n\n- one\n- two" for number in range(4))
-WAIT_MS = 20_000  # a loaded machine is no fault of the panel's
+PARAGRAPHS = "\n\n".join(
+    f"Paragraph {number} with **bold** text and `code`.\n\n- one\n- two" for number in range(4)
+)
 
 
 @pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """A service whose only session is long."""
-    serving = mock_service(tmp_path_factory.mktemp("long"), tokens_per_s=100)
+    serving = mock_service(tmp_path_factory.mktemp("long"), tokens_per_s=30)
     serving.seed(1, conversation(f"Message {number}.\n\n{PARAGRAPHS}" for number in range(MESSAGES)))
     with serving:
         yield serving
@@ -28,8 +29,10 @@ def test_two_thousand_messages_do_not_stall_the_page(long: Serving, panel: OpenP
     """A long history is rendered in many short tasks, the latest messages first."""
     page = panel(long)
     expect(page.messages.last).to_contain_text(f"Message {MESSAGES - 1}.")
-    expect(page.messages).to_have_count(MESSAGES, timeout=WAIT_MS)
-    firsts = page.run("Array.from(messages.children, (child) => child.firstChild.textContent.split('\\n')[0])")
+    expect(page.messages).to_have_count(MESSAGES)
+    firsts = page.run(
+        "Array.from(messages.children, (child) => child.firstChild.textContent.split('\\n')[0])"
+    )
     assert firsts == [f"Message {number}." for number in range(MESSAGES)]
     assert [task for task in page.run("longTasks") if task > 500] == []
 
@@ -38,8 +41,8 @@ def test_an_answer_to_a_long_history_renders_only_itself(long: Serving, panel: O
     """While text streams in, no message that stands already is touched, and the end stays in sight."""
     page = panel(long)
     page.say("Take it up.")
-    expect(page.answers.last).to_contain_text("You asked: Take it up.", timeout=WAIT_MS)
-    expect(page.messages).to_have_count(MESSAGES + 2, timeout=WAIT_MS)
+    expect(page.answers.last).to_contain_text("You asked: Take it up.")
+    expect(page.messages).to_have_count(MESSAGES + 2)
     page.run(
         """() => {
           window.touched = window.streamed = 0;
@@ -53,7 +56,7 @@ def test_an_answer_to_a_long_history_renders_only_itself(long: Serving, panel: O
         }"""
     )
     page.say("And now?")
-    expect(page.answers.last).to_contain_text("You asked: And now?", timeout=WAIT_MS)
-    assert page.run("streamed") > 4
+    expect(page.answers.last).to_contain_text("You asked: And now?")
+    assert page.run("streamed") > 2
     assert page.run("touched") == 0
     assert page.run("log.scrollHeight - log.scrollTop - log.clientHeight") < 32

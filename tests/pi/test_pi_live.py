@@ -14,11 +14,17 @@ from typing import Any
 import pytest
 
 from fake_pi.fakes import FakePi, asking, is_running
+from kata_cli.app.options import RunOptions
+from kata_cli.app.prepare import resolved_settings
+from kata_cli.app.providers import open_service
+from kata_cli.core.clock import SystemClock
 from kata_cli.core.events import ContentDelta, Event, ReplyFailed, ReplyFinished, ToolFinished, ToolStarted
 from kata_cli.core.fence import blocks
 from kata_cli.core.messages import Message, ModelRef, Reply, Request, Tool
 from kata_cli.core.ports import LiveProvider, Timeouts
+from kata_cli.core.redact import Redactor
 from kata_cli.pi.options import LiveOptions
+from kata_cli.pi.prompt import MAX_EARLIER_CHARS, earlier_text
 from kata_cli.providers.pi_live import LivePiProvider
 from servers.adapters import listen, text_of
 
@@ -515,3 +521,30 @@ def test_tools_of_a_client_are_refused(tmp_path: Path) -> None:
 
     within(main, fake)
     assert fake.prompts() == []
+
+
+def test_what_came_before_is_bounded() -> None:
+    """The newest message is whole, an older one is cut, those before it are left out, and both are said."""
+    text = earlier_text(said("oldest", "x" * MAX_EARLIER_CHARS, "newest"))
+    cut = "x" * (MAX_EARLIER_CHARS - len("newest"))
+    assert earlier(text) == [("assistant", f"{cut}\n[the rest is left out]"), ("user", "newest")]
+    assert "\n\n[what came before is left out]\n\n" in text
+    assert earlier_text(()) == ""
+
+
+def test_a_service_is_opened_with_live_agents(tmp_path: Path) -> None:
+    """In pi mode the command's own settings lead to agents that stay between the requests of a task."""
+    fake = FakePi(tmp_path)
+    env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "KATA_PI_BINARY": str(fake.binary)}
+    resolved = resolved_settings(RunOptions(flags={"runtime_mode": "pi"}), env, tmp_path)
+    live = LiveOptions(directory_of=lambda task: fake.workspace, max_instances=1)
+
+    async def main() -> None:
+        service = open_service(resolved, env, clock=SystemClock(), redactor=Redactor(), live_agents=live)
+        answered(await listen(service, talking("One?")))
+        answered(await listen(service, talking("One?", HELLO, "Two?")))
+        await service.aclose()
+
+    asyncio.run(main())
+    assert fake.prompts() == ["Be brief.\n\nOne?", "Two?"]
+    assert fake.is_gone()

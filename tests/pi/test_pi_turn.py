@@ -14,7 +14,7 @@ from kata_cli.core.events import ContentDelta, ToolFinished, ToolStarted
 from kata_cli.core.messages import THINKING_LEVELS, Usage
 from kata_cli.pi import wire
 from kata_cli.pi.rpc import Rpc
-from kata_cli.pi.turn import MAX_WAITING_CHARS, Turn
+from kata_cli.pi.turn import MAX_OUTPUT_CHARS, MAX_WAITING_CHARS, Turn
 from kata_cli.pi.wire import Model
 
 RECORDINGS = Path(__file__).with_name("recordings")
@@ -101,6 +101,45 @@ def test_no_recorded_run_may_be_over_while_it_waits_to_try_again() -> None:
                 record["type"], is_waiting
             )
             assert not (is_waiting and turn.may_be_over)
+
+
+def test_the_end_of_a_run_that_was_broken_off_is_not_that_of_the_next() -> None:
+    """What still comes of the run before, ahead of the start of this one, ends nothing."""
+    turn = replay(Turn("t", has_settled=False), END)
+    assert not turn.may_be_over
+    assert not turn.is_running
+    replay(turn, START)
+    assert turn.is_running
+    replay(turn, said("better"), END)
+    assert turn.may_be_over
+    assert not turn.is_running
+
+
+def test_a_live_run_shows_text_as_it_comes() -> None:
+    """In the order of arrival, thoughts apart; a step's text is not told again as a thought."""
+    turn = Turn("t", has_settled=True, is_live=True)
+    replay(turn, START, delta("thinking", "hm"), delta("text", "I "), delta("text", "look"))
+    assert [(event.kind, event.text) for event in turn.take() if isinstance(event, ContentDelta)] == [
+        ("thinking", "hm"),
+        ("text", "I look"),
+    ]
+    replay(turn, said("I look", "toolUse"))
+    assert turn.take() == []
+
+
+def test_what_a_tool_gave_is_bounded() -> None:
+    """A live run tells its beginning, another run nothing; what is no text is left out."""
+    blocks = [{"type": "text", "text": "x" * 3_000}, {"type": "image", "data": "AAAA"}]
+    record = {
+        "type": "tool_execution_end",
+        "toolCallId": "c",
+        "toolName": "read",
+        "result": {"content": blocks},
+    }
+    for is_live, chars in ((True, MAX_OUTPUT_CHARS), (False, 0)):
+        (event,) = replay(Turn("t", has_settled=True, is_live=is_live), record).take()
+        assert isinstance(event, ToolFinished)
+        assert event.output == "x" * chars
 
 
 def test_a_compaction_that_repeats_the_request_is_not_the_end() -> None:

@@ -208,13 +208,19 @@ def test_a_stream_that_is_closed_early_stops_its_session() -> None:
 
 
 def test_a_cancelled_request_stops_its_session() -> None:
-    """Also when it is cancelled while it waits for the answer."""
-    agents = AgentService([Turn(cut_after=2, is_stalled=True)])
+    """Also when it is cancelled while it waits for more of the answer."""
+    agents = AgentService([Turn(events=[delta("Hm.", "thinking")], cut_after=3, is_stalled=True)])
 
     async def cancel(provider: RemotePi) -> None:
-        task = asyncio.create_task(listen(provider, REQUEST))
-        while not agents.messages:
-            await asyncio.sleep(0)
+        has_begun = asyncio.Event()
+
+        async def read() -> None:
+            async with aclosing(provider.stream(REQUEST)) as events:
+                async for _ in events:
+                    has_begun.set()
+
+        task = asyncio.create_task(read())
+        await has_begun.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

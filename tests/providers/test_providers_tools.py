@@ -147,6 +147,17 @@ def test_responses_are_told_of_tools_and_results() -> None:
     ]
 
 
+def test_a_turn_of_calls_alone_has_no_text() -> None:
+    """Neither of OpenAI's APIs is sent an empty text beside calls."""
+    turn = Message("assistant", "", calls=(ToolCall(id="a", name="now", arguments="{}"),))
+    asked = asking(messages=(Message("user", ""), turn), tools=(NOW,))
+    assert [item.get("type", "text") for item in openai_responses.body(asked)["input"]] == [
+        "text",
+        "function_call",
+    ]
+    assert openai_chat.body(asked)["messages"][-1]["content"] is None
+
+
 def test_the_sdks_read_the_same_calls() -> None:
     """What the loopback vendors stream is what the vendors' own SDKs take for text and a call."""
     reply = Reply(text="I look.", calls=[Call(name="lookup", arguments='{"word": "kata"}')], stop="tool_use")

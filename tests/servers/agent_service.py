@@ -1,8 +1,8 @@
 """A scripted service of live sessions, in the words of the wire, for what the real one does only by accident.
 
-    agents = AgentService([Turn(text="hi")])
-    with VendorServer(agents) as server:
-        ...  # --service server.base_url
+agents = AgentService([Turn(text="hi")])
+with VendorServer(agents) as server:
+    ...  # --service server.base_url
 """
 
 from __future__ import annotations
@@ -43,8 +43,13 @@ class Turn(msgspec.Struct, kw_only=True):
     @property
     def _done(self) -> dict[str, Any]:
         return {
-            **{"type": "done", "entry": "m1", "text": self.text, "stop": "stop", "duration_s": 0.1},
-            **{"model": "anthropic/served-1", "usage": self.usage},
+            "type": "done",
+            "entry": "m1",
+            "text": self.text,
+            "stop": "stop",
+            "duration_s": 0.1,
+            "model": "anthropic/served-1",
+            "usage": self.usage,
         }
 
 

@@ -43,8 +43,10 @@ class Held:
         while not is_early and (await receive()).get("more_body"):
             pass
         await send({"type": "http.response.start", "status": 200, "headers": self.headers})
-        first = HUGE if scope["path"] == "/early/huge" else b"first "
-        await send({"type": "http.response.body", "body": first, "more_body": True})
+        if scope["path"] == "/early/huge":
+            await send({"type": "http.response.body", "body": HUGE, "more_body": False})
+            return
+        await send({"type": "http.response.body", "body": b"first ", "more_body": True})
         if scope["path"] in ("/held", "/early"):
             await self._release.wait()
         await send({"type": "http.response.body", "body": b"last", "more_body": False})

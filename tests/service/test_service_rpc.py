@@ -149,7 +149,7 @@ def test_a_bug_is_told_without_its_words(tmp_path: Path) -> None:
         ),
     )
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_json_is_a_call_or_refused(value: object) -> None:
     """Whatever a client sends, it is a call, or has an error that can be answered."""
     assert _code(msgspec.json.encode(value)) in (None, rpc.INVALID_REQUEST, rpc.PARSE_ERROR)

@@ -18,8 +18,8 @@ from service.live_bench import BEARER, TOKEN, Peer, RefusedError, Site, slow_soc
 from service.loopback import WAIT_S
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+@pytest.fixture(name="site")
+def _site(tmp_path: Path) -> Iterator[Site]:
     with Site(tmp_path) as site:
         yield site
 
@@ -467,3 +467,17 @@ def test_a_service_that_stops_says_goodbye(site: Site) -> None:
             assert await close_code(unknown) == 1001
 
     asyncio.run(main())
+
+
+def test_a_service_that_stops_waits_for_no_answer(tmp_path: Path) -> None:
+    """H8: a request that takes long holds up nothing."""
+    with Site(tmp_path, sockets=SocketLimits(bye_s=0.05, close_s=0.05)) as site:
+        before = site.tasks()
+
+        async def main() -> None:
+            socket = await _in_a_request(site)
+            await asyncio.to_thread(site.on_loop, site.stop)
+            assert await close_code(socket) == 1001
+
+        asyncio.run(main())
+        site.wait_for_end_of_all_but(before)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from service_world import World, begun, body, told, types
+from service.service_world import World, begun, body, told, types
 
 from kata_cli.core.errors import KataError
 from kata_cli.core.messages import Tool

@@ -4,7 +4,7 @@ import { node } from "./dom.js";
 
 // Each part has bounded runs, so that no text, however hostile, takes more than linear time.
 const PARTS = [
-  /\\(?<escaped>[\\`*_{}[\]()#+\-.!|>~])/,
+  /\\(?<escaped>[!-/:-@[-`{-~])/,
   /(?<!`)(?<ticks>`{1,4})(?!`)(?<code>[^]{1,800}?)(?<!`)\k<ticks>(?!`)/,
   /!?\[(?<label>[^[\]]{0,300})\]\(\s{0,3}(?<target>[^\s()]{1,2000}(?:\([^\s()]{0,200}\)[^\s()]{0,200})?)(?:\s{1,3}"[^"]{0,200}")?\s{0,3}\)/,
   /<?(?<bare>https?:\/\/[^\s<>"'`]{1,2000})>?/,
