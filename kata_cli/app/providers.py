@@ -51,7 +51,7 @@ def open_service(
     key_file = Path(api_key_file) if api_key_file else None
     finder = CredentialFinder(env, resolved.paths, resolved, key_file)
     return ProviderService(
-        policy=_policy(resolved),
+        policy=_policy(resolved, hosts=tuple(map(host_of, resolved.settings.services))),
         endpoints=resolved.endpoints,
         credentials=finder,
         clock=clock,
@@ -90,7 +90,7 @@ def _account(resolved: Resolved, spent: Usage) -> Account:
     return Account(price_list(resolved.endpoints, settings.runtime_mode), limits, spent)
 
 
-def _policy(resolved: Resolved) -> Policy:
+def _policy(resolved: Resolved, hosts: tuple[str, ...] = ()) -> Policy:
     settings = resolved.settings
     return Policy(
         mode=settings.runtime_mode,
@@ -102,7 +102,7 @@ def _policy(resolved: Resolved) -> Policy:
             request_s=settings.request_timeout,
         ),
         fallbacks=tuple(ModelRef.parse(text) for text in settings.fallback),
-        hosts=tuple(host_of(url) for url in settings.services),
+        hosts=hosts,
     )
 
 

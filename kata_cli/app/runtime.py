@@ -27,14 +27,13 @@ from kata_cli.workflows.model import Result
 T = TypeVar("T")
 
 TICK_S = 0.125
-PAID_FOR = (TaskFinished, AttemptFailed)
 
 
 class Runtime:
     """One run in progress. Whatever is shown is durable first.
 
-    Nothing of a run that is not `is_watched` is shown before its end: only what a provider was paid for, and
-    that end, are made durable as they come. Blocking work is done in `pool`; `is_inline` keeps it on the
+    Nothing of a run that is not `is_watched` is shown before its end: only that end, and what a provider was
+    paid for on the way there, are made durable as they come. Blocking work is done in `pool`; `is_inline` keeps it on the
     loop's own thread, for runs on virtual time. `write_evidence` writes what is derived from the journal;
     `headline` says in few words what the result is. Without `is_kept` the run's directory goes with the run,
     so no path into it is told.
@@ -89,7 +88,10 @@ class Runtime:
 
     def _must_last(self, event: Event) -> bool:
         """Whether an event has to be durable now."""
-        return isinstance(event, PAID_FOR) or (self._is_watched and not isinstance(event, ContentDelta))
+        if self._is_watched or self._outlet.output is not None:
+            return not isinstance(event, ContentDelta)
+        # After the task of the result the run ends, and both are made durable together.
+        return isinstance(event, TaskFinished | AttemptFailed) and event.task != self._result.task
 
     @contextlib.contextmanager
     def _stopping(self) -> Iterator[None]:

@@ -127,7 +127,7 @@ async def _serve(
 
 
 def _workplace(options: ServeOptions, asking: Asking, workspace: Workspace, url: str) -> Workplace:
-    from kata_cli.app.serve_backend import ServeBackend
+    from kata_cli.app.serve_backend import ServeBackend, session_of
     from kata_cli.service.workplace import Limits, Workplace
 
     settings, state = asking.resolved.settings, asking.resolved.paths.state
@@ -137,7 +137,7 @@ def _workplace(options: ServeOptions, asking: Asking, workspace: Workspace, url:
         backend=ServeBackend(
             asking,
             scenario_of(options.scenario, settings.runtime_mode),
-            lambda session_id: workspace.directory(trees.read(session_id).settings.directory),
+            lambda task: workspace.directory(trees.read(session_of(task)).settings.directory),
         ),
         workspace=workspace,
         redactor=asking.redactor,

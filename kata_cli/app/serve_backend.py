@@ -73,12 +73,18 @@ class ServeBackend:
         if not (has_news(session) and earlier):
             return None
         model = await self.choose(session.settings.model)
+        task = f"{TASK}-{session.id}"
         try:
-            return await summarize(self.provider, self._settings, model, self._asking.redactor, earlier)
+            return await summarize(self.provider, self._settings, model, self._asking.redactor, earlier, task)
         finally:
-            await self.provider.leave(TASK)
+            await self.provider.leave(task)
 
     async def _default_of_pi(self) -> ModelRef:
         if self._pi_default is None:
             self._pi_default = default_of(self._asking, await pi_models(self._asking))
         return self._pi_default
+
+
+def session_of(task: str) -> str:
+    """The session that a task of the provider service belongs to."""
+    return task.removeprefix(f"{TASK}-")

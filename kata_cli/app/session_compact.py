@@ -86,11 +86,16 @@ async def _summarized(
 
 
 async def summarize(
-    provider: Provider, settings: Settings, model: ModelRef, redactor: Redactor, earlier: str
+    provider: Provider,
+    settings: Settings,
+    model: ModelRef,
+    redactor: Redactor,
+    earlier: str,
+    task: str = TASK,
 ) -> CompactionEntry:
     """The entry that stands for `earlier`, by a model. Raises `KataError`."""
     request = Request(
-        task=TASK,
+        task=task,
         role="compact",
         model=model,
         system=SYSTEM,

@@ -7,6 +7,7 @@ from typing import Annotated
 from kata_cli.cli import complete, shell
 from kata_cli.cli import options as o
 from kata_cli.cli.agents import Services, Session, Title, TokenFiles, asking, put_session
+from kata_cli.core.errors import KataError
 from kata_cli.core.messages import THINKING_LEVELS
 
 NewModel = Annotated[
@@ -114,5 +115,7 @@ def choose(
     given = dict(locals())
     from kata_cli.app.agents_calls import Choose, choose
 
+    if (model_name, level, title) == (None, None, None):
+        raise KataError("usage", "nothing is chosen: give --model, --thinking or --title")
     chosen = Choose(model=model_name, thinking=level, title=title)
     put_session(choose(asking(given), session, chosen), as_json=as_json)

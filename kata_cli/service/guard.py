@@ -1,8 +1,7 @@
 """What stands before the service: a decision on method, path and headers, and the ASGI layer around it.
 
-The order of the checks and their answers are those of the README. Why they are there: a web page that the
-user visits can reach a loopback port by a name of its own (DNS rebinding), and a proxy in between may see
-other borders between requests than the server does (request smuggling).
+A web page that the user visits can reach a loopback port by a name of its own (DNS rebinding), and a proxy
+in between may see other borders between requests than the server does (request smuggling).
 """
 
 from __future__ import annotations

@@ -75,5 +75,4 @@ def _with_session(takes: type[Asked]) -> type[msgspec.Struct]:
         bases=(takes,),
         namespace={"__doc__": takes.__doc__},
         kw_only=True,
-        forbid_unknown_fields=True,
     )

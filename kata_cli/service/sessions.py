@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator
 from typing import Literal
 
@@ -9,6 +10,7 @@ import msgspec
 
 from kata_cli.core.errors import KataError
 from kata_cli.core.fence import fence
+from kata_cli.core.messages import Tool
 from kata_cli.core.session import Origin, Session, SettingsEntry
 from kata_cli.core.text import one_line
 from kata_cli.service import conversation, errors
@@ -32,6 +34,9 @@ from kata_cli.service.pool import SessionPool
 from kata_cli.service.workplace import Workplace
 
 MAX_LISTED = 200
+MAX_TOOLS = 128
+# As Anthropic and OpenAI bound the names of tools.
+TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MAX_TITLE_CHARS = 200
 TURN_ENDS = ("done", "error", "bye")
 
@@ -46,6 +51,7 @@ class Sessions:
     async def create(self, asked: Create) -> LiveSession:
         """A new session, live at once."""
         self.place.workspace.directory(asked.directory)
+        _check_tools(asked.tools)
         settings = SettingsEntry(
             title=self._title(asked.title),
             model=asked.model,
@@ -227,6 +233,18 @@ async def _following(live: Live, first: Logged) -> AsyncGenerator[list[Logged], 
 
 def _accepted(live: Live, delivery: Literal["now", "steering", "follow_up"]) -> Accepted:
     return Accepted(session_id=live.session.id, delivery=delivery, last_event_id=live.log.last_id)
+
+
+def _check_tools(tools: tuple[Tool, ...]) -> None:
+    """What no vendor would take is refused now. Raises `KataError` usage."""
+    names = [tool.name for tool in tools]
+    bad = next((name for name in names if not TOOL_NAME.fullmatch(name)), None)
+    if bad is not None:
+        raise errors.bad_request(f"the name of a tool is 1 to 64 of A-Z a-z 0-9 _ -, not {bad[:80]!r}")
+    if len(set(names)) < len(names) or len(names) > MAX_TOOLS:
+        raise errors.bad_request(f"tools have names of their own, and are {MAX_TOOLS} at most")
+    if any(tool.parameters.get("type", "object") != "object" for tool in tools):
+        raise errors.bad_request("the parameters of a tool are a JSON Schema of type object")
 
 
 def _checked(message: str) -> str:

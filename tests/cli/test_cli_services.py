@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from cli.shell import Ended, Shell
+from cli.shell import Ended, Shell, signal_at
 from fake_pi.fakes import FakePi
 from servers.agent_service import TOKEN, AgentService, Turn, refusal
 from servers.vendor import VendorServer
 
 RUN = ("run", "--no-stdin", "--mode", "pi", "-w", "ask", "-m", "anthropic/served-1", "Say hello.")
+THINKING = {"type": "delta", "text": "Hm.", "kind": "thinking"}
 
 
 class World:
@@ -200,6 +202,27 @@ def test_a_run_that_is_resumed_goes_on_at_its_services(world: World) -> None:
     ended = world.shell.kata("run", "--resume", "last", "--no-stdin")
     assert ended.text == "Hello from the service.\n", ended.stderr
     assert host(url) in ended.stderr.splitlines()[0]
+
+
+def test_f73_ctrl_c_stops_the_session_at_the_service(world: World) -> None:
+    """The run ends as any other does, and no agent works on for nobody."""
+    agents = AgentService([Turn(events=[THINKING], cut_after=3, is_stalled=True)])
+    process = world.shell.start(
+        *RUN, "--service", world.serve(agents), "--token-file", world.token_file, "--format", "jsonl"
+    )
+    assert signal_at(process, signal.SIGINT, "content.delta").code == 130
+    assert agents.stopped == ["s-1"]
+
+
+def test_a_replay_asks_no_service(world: World) -> None:
+    """It answers from the record, whoever has gone since."""
+    agents = AgentService()
+    world.run(world.serve(agents))
+    asked = len(agents.seen)
+    world.token_file.unlink()
+    ended = world.shell.kata("run", "--replay", "last", "--no-stdin")
+    assert ended.text == "Hello from the service.\n", ended.stderr
+    assert len(agents.seen) == asked
 
 
 def test_a_batch_shares_its_services(world: World) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -146,8 +146,11 @@ def test_no_proxy_stands_between_this_machine_and_itself(monkeypatch: pytest.Mon
 
 def test_a_stream_gives_the_events_that_are_wanted_with_their_ids() -> None:
     """Types that are not wanted, or not known yet, are passed over."""
-    later = {"type": "of_a_later_version", "text": 1}
-    events = [{"type": "delta", "text": "a"}, later, {"type": "delta", "text": "b"}]
+    events: list[dict[str, Any]] = [
+        {"type": "delta", "text": "a"},
+        {"type": "of_a_later_version", "text": 1},
+        {"type": "delta", "text": "b"},
+    ]
     agents = AgentService([Turn(events=events)], token=TOKEN)
     found = using(agents, lambda client: streamed(client, {"message": "hi"}))
     assert found == [Sent("e1.3", Delta("a")), Sent("e1.5", Delta("b"))]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -103,6 +104,14 @@ class Script:
         return None
 
 
+def story(events: Iterable[Any]) -> list[str]:
+    """What events tell: their types, and in place of pieces of an answer, the text that they come to."""
+    told: list[str] = []
+    for kind, group in groupby(events, lambda event: str(event["type"])):
+        told += ["".join(event["text"] for event in group)] if kind == "delta" else [kind for _ in group]
+    return told
+
+
 class Backend:
     """One model, and no summaries."""
 
@@ -110,7 +119,7 @@ class Backend:
         self.provider = Script()
         self.listing = asyncio.Event()  # `models` waits for it
         self.listing.set()
-        self.asking = self.most_asking = 0
+        self.asking = 0
 
     async def choose(self, model: str) -> ModelRef:
         if model == "bug":
@@ -119,7 +128,6 @@ class Backend:
 
     async def models(self) -> list[ModelInfo]:
         self.asking += 1
-        self.most_asking = max(self.asking, self.most_asking)
         await self.listing.wait()
         self.asking -= 1
         return await self.provider.models()

@@ -117,6 +117,12 @@ def test_what_is_wrong_is_told_by_its_code(tmp_path: Path, message: bytes, code:
     assert "\n" not in answer["error"]["message"]
 
 
+def test_a_batch_is_told_what_to_do_instead(tmp_path: Path) -> None:
+    """It has one answer, whatever is in it."""
+    [answer] = answers(tmp_path, b"[" + call(id=1) + b"," + call(id=2) + b"]")
+    assert "send each request by itself" in answer["error"]["message"]
+
+
 def test_an_unknown_method_is_told_the_nearest(tmp_path: Path) -> None:
     """A slip of the pen is put right, for methods of the connection too."""
     told = [a["error"]["message"] for a in answers(tmp_path, call("session.list", id=1), call("pong", id=2))]

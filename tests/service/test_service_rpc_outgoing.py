@@ -25,6 +25,23 @@ def test_messages_keep_the_order_in_which_they_came() -> None:
     assert asyncio.run(main()) == [b"0", b"1", b"2", b"3", b"4", b"5", None]
 
 
+def test_whoever_waits_for_room_is_not_overtaken() -> None:
+    """Room that is made goes to the one who waits for it, also if another asks before that one has woken."""
+
+    async def main() -> list[bytes | None]:
+        outgoing = Outgoing(max_messages=2, max_bytes=1000)
+        await outgoing.put(b"0")
+        await outgoing.put(b"1")
+        waiting = asyncio.create_task(outgoing.put(b"2"))
+        await asyncio.sleep(0)
+        taken = [await outgoing.take(), await outgoing.take()]
+        await outgoing.put(b"3")
+        await waiting
+        return [*taken, await outgoing.take(), await outgoing.take()]
+
+    assert asyncio.run(main()) == [b"0", b"1", b"2", b"3"]
+
+
 @pytest.mark.parametrize(("messages", "max_bytes"), [(3, 1000), (100, 25)])
 def test_whoever_puts_in_waits_while_it_is_full(messages: int, max_bytes: int) -> None:
     """Three of ten bytes are too many by number here, too large there."""

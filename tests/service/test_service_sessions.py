@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from service.service_world import World, begun, body, told, types
 
 from kata_cli.core.errors import KataError
 from kata_cli.core.messages import Tool
@@ -15,6 +14,7 @@ from kata_cli.providers.mock.scenario import Fault, Scenario
 from kata_cli.service.documents import Branch, Choose, Create, Fork, Say, Send, ToolResult
 from kata_cli.service.sessions import Sessions
 from kata_cli.store.sessions import SessionStore
+from service.service_world import World, begun, body, told, types
 
 SLOW = Scenario(latency_ms=1_000, tokens_per_s=10)
 
@@ -146,7 +146,7 @@ def test_an_aborted_answer_is_kept_and_marked(tmp_path: Path) -> None:
         session_id = await begun(sessions)
         sent = await sessions.send(session_id, Send(message="One"))
         await sessions.follow_up(session_id, Say(message="Two"))
-        await asyncio.sleep(4)
+        await asyncio.sleep(2)
         partial = sessions.history(session_id).partial
         assert partial
         stopped = await sessions.abort(session_id)
@@ -549,6 +549,28 @@ def test_files_go_with_a_message(world: World) -> None:
             with pytest.raises(KataError):
                 await sessions.send(session_id, Send(message="Read", files=(name,)))
         assert sessions.get(session_id).messages == 2
+
+    world.run(scene)
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [
+        (Tool(name=""),),
+        (Tool(name="a b"),),
+        (Tool(name="x" * 65),),
+        (Tool(name="a"), Tool(name="a")),
+        (Tool(name="a", parameters={"type": "string"}),),
+        tuple(Tool(name=f"t{number}") for number in range(129)),
+    ],
+)
+def test_tools_that_no_vendor_takes_are_refused(world: World, tools: tuple[Tool, ...]) -> None:
+    """At once, and not by the vendor in the middle of a turn."""
+
+    async def scene(sessions: Sessions) -> None:
+        with pytest.raises(KataError) as refused:
+            await sessions.create(Create(tools=tools))
+        assert refused.value.failure.status == 400
 
     world.run(scene)
 

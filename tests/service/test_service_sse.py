@@ -17,7 +17,7 @@ import pytest
 from kata_cli.core.errors import KataError
 from kata_cli.service.log import Logged
 from kata_cli.service.sse import EventStream, StreamLimits, frame, last_event_id
-from service.live_bench import BEARER, TOKEN, Abortable, Site, slow_socket, small_listener
+from service.live_bench import BEARER, TOKEN, Abortable, Site, slow_socket, small_listener, story
 from service.loopback import WAIT_S, Loopback
 
 JSON = {**BEARER, "Content-Type": "application/json"}
@@ -109,10 +109,10 @@ def test_what_never_was_an_event_id_is_refused(given: str) -> None:
 
 
 def test_a_turn_is_streamed_to_its_end(site: Site) -> None:
-    """The stream begins with the session, tells every piece, and ends with `done`."""
+    """The stream begins with the session, tells the answer as it comes, and ends with `done`."""
     events = stream(site, site.create(), "count 3")
-    assert [type for _, type, _ in events] == [
-        *("session", "message", "session", "delta", "delta", "delta", "message", "session", "done"),
+    assert story(data for _, _, data in events) == [
+        *("session", "message", "session", "0 1 2 ", "message", "session", "done"),
     ]
     assert all(data["type"] == type for _, type, data in events)
     assert events[-1][2]["text"] == "0 1 2 "
