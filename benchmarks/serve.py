@@ -33,6 +33,7 @@ from kata_cli.core.stop import Stop
 from kata_cli.providers.service import Policy, ProviderService
 
 RATE = 20
+WARM_S = 60  # after which the log of each session is full, and should take no more memory
 TOKEN = "t" * 43
 FRAME = b'id: 0123abcd.%d\nevent: delta\ndata: {"type":"delta","text":"%.6f\\n","kind":"text"}\n\n'
 
@@ -216,7 +217,7 @@ def cpu_s(pid: int) -> float:
 
 def measure_crowd(sessions: int, seconds: int) -> list[Row]:
     with server("kata") as (port, pid):
-        asyncio.run(crowd(port, sessions, 2))
+        asyncio.run(crowd(port, sessions, max(2, min(WARM_S, seconds // 4))))
         before_mb, before_s = rss_mb(pid), cpu_s(pid)
         delays, lost = asyncio.run(crowd(port, sessions, seconds))
         used_s, after_mb = cpu_s(pid) - before_s, rss_mb(pid)

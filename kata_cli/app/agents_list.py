@@ -73,8 +73,8 @@ async def _ask(client: ServiceClient) -> tuple[ServiceState, Failure | None]:
     try:
         await _fill(state, client)
     except KataError as error:
-        if error.failure.status == 401:
-            state.state = "refused"
+        if error.failure.status is not None:
+            state.state = "refused" if error.failure.status == 401 else "failing"
         state.error = document(error.failure)
         return state, error.failure
     return state, None

@@ -33,10 +33,11 @@ class Runtime:
     """One run in progress. Whatever is shown is durable first.
 
     Nothing of a run that is not `is_watched` is shown before its end: only that end, and what a provider was
-    paid for on the way there, are made durable as they come. Blocking work is done in `pool`; `is_inline` keeps it on the
-    loop's own thread, for runs on virtual time. `write_evidence` writes what is derived from the journal;
-    `headline` says in few words what the result is. Without `is_kept` the run's directory goes with the run,
-    so no path into it is told.
+    paid for on the way there, are made durable as they come.
+
+    Blocking work is done in `pool`; `is_inline` keeps it on the loop's own thread, for runs on virtual time.
+    `write_evidence` writes what is derived from the journal; `headline` says in few words what the result is.
+    Without `is_kept` the run's directory goes with the run, so no path into it is told.
     """
 
     def __init__(

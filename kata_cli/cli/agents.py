@@ -82,10 +82,11 @@ def list_(
     listed = list_agents(asking(given))
     if as_json:
         shell.put_json(listed.agents)
-    for service in listed.agents.services if not as_json else []:
-        shell.put(f"{service_row(service)}\n")
-        shell.put("".join(f"  {session_row(session)}\n" for session in service.sessions or []))
-        shell.warn(service.warnings)
+    else:
+        for service in listed.agents.services:
+            shell.put(f"{service_row(service)}\n")
+            shell.put("".join(f"  {session_row(session)}\n" for session in service.sessions or []))
+            shell.warn(service.warnings)
     return shell.ended(listed.failure, as_json=as_json)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+
+from kata_cli.core.children import tied
 
 LIST_TIMEOUT_S = 30
 MAX_WALKED_FILES = 50_000
@@ -57,8 +61,12 @@ def _ask_git(root: Path) -> list[bytes]:
     # GIT_DIR and its like are set inside hooks and would point git at another tree.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    git = shutil.which("git")
+    if git is None:
+        raise FileNotFoundError
+    # In a large tree git would search on for seconds after a killed kata.
     done = subprocess.run(
-        ["git", "--no-pager", "-C", str(root), *_SAFE, *_LIST],
+        tied([git, "--no-pager", "-C", str(root), *_SAFE, *_LIST], signal.SIGKILL),
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,

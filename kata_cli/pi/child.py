@@ -10,10 +10,10 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from kata_cli.core.children import tied
 from kata_cli.core.errors import Failure, KataError
 from kata_cli.core.jsonl import LineTooLong
 from kata_cli.core.text import one_line
-from kata_cli.pi import orphans
 from kata_cli.pi.rpc import Rpc
 
 STDERR_BYTES = 64 * 1024
@@ -203,7 +203,7 @@ async def spawn(
     redact: Callable[[str], str],
     death_signal: signal.Signals = signal.SIGKILL,
 ) -> Child:
-    """A new process in a group of its own, that gets `death_signal` when this one dies (see `orphans.tied`).
+    """A new process in a group of its own, that gets `death_signal` when this one dies (see `tied`).
 
     Raises `KataError` agent_unavailable when it cannot be started.
     """
@@ -211,7 +211,7 @@ async def spawn(
     try:
         _, child = await loop.subprocess_exec(
             lambda: Child(command_s, redact),
-            *orphans.tied(argv, death_signal),
+            *tied(argv, death_signal),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -1,17 +1,19 @@
 """How fast a provider may be asked: requests and tokens a minute, less for a while after it said 429.
 
 A token bucket each, as the vendors describe their own limits. A 429 halves the pace, as a lost packet does
-in TCP, and the pace comes back bit by bit.
+in TCP, and the pace comes back bit by bit. A model that only fails is left alone (see `cooldown`).
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 
 from kata_cli.core.errors import Failure
-from kata_cli.core.messages import Request, Usage, estimate_tokens
+from kata_cli.core.messages import ModelRef, Request, Usage, estimate_tokens
 from kata_cli.core.ports import Clock, Endpoint
+from kata_cli.providers.cooldown import Cooldown
 
 BURST_S = 1.0  # what may leave at once: vendors enforce a limit per minute over shorter times too
 RECOVERY_S = 300.0  # from nothing back to the full pace; so from half of it in 150 s
@@ -95,7 +97,10 @@ class Gate:
 
 
 class Limiter:
-    """The limits of all providers that have one. What is sent is reckoned at once, the answer at its end."""
+    """The limits of providers and their models. What is sent is reckoned at once, the answer at its end.
+
+    Only the given endpoints have any: the stand-ins of the other modes do not.
+    """
 
     def __init__(
         self,
@@ -107,23 +112,25 @@ class Limiter:
         self._clock = clock
         self._sleep = sleep
         self._gates: dict[str, Gate] = {}
+        self._cooldowns: defaultdict[ModelRef, Cooldown] = defaultdict(Cooldown)
 
-    async def admit(self, provider: str, request: Request, deadline_s: float | None) -> None:
+    async def admit(self, model: ModelRef, request: Request, deadline_s: float | None) -> None:
         """Wait until a request may leave, at most up to a deadline on the clock's monotonic scale."""
-        gate = self._gate(provider)
+        await self._wait(self._cooldowns[model].wait_s, deadline_s)
+        gate = self._gate(model.provider)
         if gate is None:
             return
         async with gate.queue:
-            while (wait_s := gate.wait_s(now_s := self._clock.monotonic())) > 0:
-                left_s = wait_s if deadline_s is None else deadline_s - now_s
-                if left_s <= 0:
-                    break  # there is no time for an answer either, as the attempt is going to find
-                await self._sleep(min(wait_s, left_s))
-            gate.take(estimate_tokens(request.prompt), now_s)
+            await self._wait(gate.wait_s, deadline_s)
+            gate.take(estimate_tokens(request.prompt), self._clock.monotonic())
+
+    def cooling_s(self, model: ModelRef) -> float:
+        """Seconds for which a model is left alone because it failed."""
+        return self._cooldowns[model].cooling_s(self._clock.monotonic())
 
     def note(
         self,
-        provider: str,
+        model: ModelRef,
         request: Request,
         *,
         sent_s: float,
@@ -131,14 +138,24 @@ class Limiter:
         failure: Failure | None,
     ) -> None:
         """A request that left at `sent_s` has ended; `usage` is None where it was refused."""
-        gate = self._gate(provider)
+        now_s = self._clock.monotonic()
+        if model.provider in self._endpoints:
+            self._cooldowns[model].note(failure, now_s)
+        gate = self._gate(model.provider)
         if gate is None:
             return
-        now_s = self._clock.monotonic()
         used = usage.total if usage else 0
         gate.take_tokens(used - estimate_tokens(request.prompt), now_s)
         if failure is not None and failure.code == "rate_limited":
             gate.pace.slow(sent_s, now_s)
+
+    async def _wait(self, wait_s: Callable[[float], float], deadline_s: float | None) -> None:
+        while (left_s := wait_s(now_s := self._clock.monotonic())) > 0:
+            if deadline_s is not None:
+                left_s = min(left_s, deadline_s - now_s)
+            if left_s <= 0:
+                return  # there is no time for an answer either, as the attempt is going to find
+            await self._sleep(left_s)
 
     def _gate(self, name: str) -> Gate | None:
         endpoint = self._endpoints.get(name)

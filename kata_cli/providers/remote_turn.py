@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from kata_cli.core.errors import MEANINGS, Failure, KataError
+from kata_cli.core.errors import MEANINGS, Exit, Failure, KataError
 from kata_cli.core.events import ContentDelta, Event, ReplyFailed, ReplyFinished, ToolFinished, ToolStarted
 from kata_cli.core.messages import Reply, Request
 from kata_cli.core.ports import Timeouts
@@ -41,6 +41,8 @@ _BY_STATUS = {
     413: "context_too_long",
     429: "rate_limited",
 }
+# Failures of a provider end so; any other speaks of the process at the other end.
+_EXITS = frozenset({Exit.AUTH, Exit.PROVIDER, Exit.UNAVAILABLE, Exit.LIMIT, Exit.INVALID_OUTPUT})
 
 
 class RemoteTurn:
@@ -182,7 +184,7 @@ class RemoteTurn:
     def _addressed(self, failure: Failure) -> Failure:
         """A refusal of the service, as one of the request that was on its way."""
         model, status = self._request.model, failure.status
-        code = _BY_STATUS.get(status or 0, "invalid_request" if failure.code == "usage" else failure.code)
+        code = _BY_STATUS.get(status or 0) or _code_of(failure.code)
         if code != failure.code:
             failure = msgspec.structs.replace(failure, should_retry=None)
         if code == "provider_unavailable" and status in _BY_STATUS:
@@ -193,9 +195,7 @@ class RemoteTurn:
 
     def _of_agent(self, error: Error) -> Failure:
         """Why the agent has no answer. What the service has already tried again is not tried once more."""
-        failure = self._failed(
-            error.code if error.code in MEANINGS else "provider_unavailable", error.message
-        )
+        failure = self._failed(_code_of(error.code), error.message)
         return msgspec.structs.replace(
             failure,
             remediation=error.remediation,
@@ -206,3 +206,11 @@ class RemoteTurn:
     def _failed(self, code: str, message: str) -> Failure:
         model = self._request.model
         return Failure(code=code, message=message, provider=model.provider, model=str(model))
+
+
+def _code_of(code: str) -> str:
+    """The code of a failure there, as that of a request of a run here."""
+    if code == "usage":
+        return "invalid_request"
+    meaning = MEANINGS.get(code)
+    return code if meaning and meaning.exit in _EXITS else "provider_unavailable"

@@ -44,17 +44,19 @@ def decide(
     remaining_s: float | None,
     jitter: float,
     attempts: int = ATTEMPTS,
+    cooling_s: float = 0.0,
 ) -> float | Failure:
     """Seconds until the next attempt, or the failure that stands.
 
-    `attempt` counts from 1, `jitter` is in 0..1, `remaining_s` is None where no deadline holds.
+    `attempt` counts from 1, `jitter` is in 0..1, `remaining_s` is None where no deadline holds; for
+    `cooling_s` the model is left alone.
     """
     if has_content or attempt >= attempts or not _is_worth_retrying(failure):
         return failure
     wish_s = _wish_s(failure)
     if wish_s > MAX_RETRY_AFTER_S:
         return _too_long(failure, wish_s)
-    delay_s = wish_s or backoff_s(attempt, jitter)
+    delay_s = max(wish_s or backoff_s(attempt, jitter), cooling_s)
     if remaining_s is not None and delay_s >= remaining_s:
         return _out_of_time(failure, remaining_s)
     return delay_s
@@ -79,9 +81,18 @@ class Route:
         return self._models[0]
 
     def next(
-        self, failure: Failure, *, has_content: bool, remaining_s: float | None, jitter: float
+        self,
+        failure: Failure,
+        *,
+        has_content: bool,
+        remaining_s: float | None,
+        jitter: float,
+        cooling_s: float = 0.0,
     ) -> float | Failure:
-        """As `decide`; where another instance is next, or the next model, the delay is 0."""
+        """As `decide`; where another instance is next, or the next model, the delay is 0.
+
+        While a model is left alone, the next one is asked in its place.
+        """
         has_time = remaining_s is None or remaining_s > TIMER_SLACK_S
         if failure.has_other and has_time and not has_content:
             return 0.0
@@ -92,7 +103,8 @@ class Route:
             has_content=has_content,
             remaining_s=remaining_s,
             jitter=jitter,
-            attempts=self._attempts,
+            attempts=self._tried if cooling_s and self._may_fall_back(failure) else self._attempts,
+            cooling_s=cooling_s,
         )
         if isinstance(verdict, float) or has_content or not has_time or not self._may_fall_back(failure):
             return verdict

@@ -121,7 +121,7 @@ class ProviderService:
         await self._slots.acquire()
         try:
             while True:
-                await self._limiter.admit(route.model.provider, request, deadline_s)
+                await self._limiter.admit(route.model, request, deadline_s)
                 attempt = self._attempt(request, route.model, deadline_s)
                 async with aclosing(self._made(attempt)) as events:
                     async for event in events:
@@ -215,7 +215,7 @@ class ProviderService:
         used = attempt.charged()
         self._account.settle(reserved, used)
         self._limiter.note(
-            attempt.request.model.provider,
+            attempt.request.model,
             attempt.request,
             sent_s=attempt.started_s,
             usage=used,
@@ -228,4 +228,5 @@ class ProviderService:
             has_content=attempt.has_content,
             remaining_s=attempt.remaining_s,
             jitter=self._jitter(),
+            cooling_s=self._limiter.cooling_s(route.model),
         )

@@ -73,6 +73,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        # ASGI has no word for it: a client that does not read is hung up on without a goodbye.
+        self.app_state = {**self.app_state, "abort": transport.abort}
         self._begin()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -228,7 +228,7 @@ class Health(msgspec.Struct, kw_only=True):
     """Alive, and with how much to do (`kata.health/v1`)."""
 
     schema: str = "kata.health/v1"
-    status: Literal["ok", "stopping"]
+    status: Literal["ok"]
     version: str
     live: int
     running: int

@@ -281,7 +281,9 @@ class Live:
         self._publish_state()
 
     def _publish_state(self) -> None:
-        self._publish(SessionChanged(session=self.told()))
+        told = self.told()
+        told.last_event_id = self.log.next_id
+        self._publish(SessionChanged(session=told))
 
     def _publish(self, event: SessionEvent) -> None:
         self.log.append(event)

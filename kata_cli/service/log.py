@@ -10,8 +10,8 @@ from typing import NamedTuple
 from kata_cli.core.events import encode_json
 from kata_cli.service.documents import Reset, SessionEvent
 
-MAX_EVENTS = 4096
-MAX_BYTES = 4 * 1024 * 1024
+MAX_EVENTS = 1024
+MAX_BYTES = 1024 * 1024
 
 
 class Logged(NamedTuple):
@@ -44,6 +44,11 @@ class Log:
     def last_id(self) -> str:
         """The id of the latest event; also before there is one."""
         return self._id(self._count)
+
+    @property
+    def next_id(self) -> str:
+        """The id that the next event gets."""
+        return self._id(self._count + 1)
 
     def append(self, event: SessionEvent) -> Logged:
         """Number an event and give it to all who follow."""

@@ -10,7 +10,7 @@ import msgspec
 
 from kata_cli.core.errors import KataError
 from kata_cli.core.fence import fence
-from kata_cli.core.messages import Tool
+from kata_cli.core.messages import THINKING_LEVELS, Tool
 from kata_cli.core.session import Origin, Session, SettingsEntry
 from kata_cli.core.text import one_line
 from kata_cli.service import conversation, errors
@@ -52,6 +52,7 @@ class Sessions:
         """A new session, live at once."""
         self.place.workspace.directory(asked.directory)
         _check_tools(asked.tools)
+        _check_thinking(asked.thinking)
         settings = SettingsEntry(
             title=self._title(asked.title),
             model=asked.model,
@@ -158,6 +159,7 @@ class Sessions:
 
     async def choose(self, session_id: str, asked: Choose) -> LiveSession:
         """Another model, level of thinking or title from the next request on."""
+        _check_thinking(asked.thinking)
         live = await self.pool.opened(session_id)
         settings = live.session.settings
         chosen = SettingsEntry(
@@ -233,6 +235,13 @@ async def _following(live: Live, first: Logged) -> AsyncGenerator[list[Logged], 
 
 def _accepted(live: Live, delivery: Literal["now", "steering", "follow_up"]) -> Accepted:
     return Accepted(session_id=live.session.id, delivery=delivery, last_event_id=live.log.last_id)
+
+
+def _check_thinking(level: str | None) -> None:
+    """Raises `KataError` usage for what is no level at all; the model may still not have it."""
+    if level and level not in THINKING_LEVELS:
+        levels = ", ".join(THINKING_LEVELS)
+        raise errors.bad_request(f"thinking: expected one of {levels}, got {level[:40]!r}")
 
 
 def _check_tools(tools: tuple[Tool, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -37,18 +38,27 @@ def temporary(directory: Path) -> Path:
 
 
 def write_file(
-    path: Path, data: bytes, *, mode: int = 0o600, is_durable: bool = True, fs: FileSystem = os
+    path: Path,
+    data: bytes,
+    *,
+    mode: int = 0o600,
+    is_durable: bool = True,
+    fs: FileSystem = os,
+    sync_names: Callable[[], None] | None = None,
 ) -> None:
     """Make `path` hold exactly `data`; a symlink there is replaced, not followed.
 
-    `is_durable` is for what cannot be made again after a loss of power. Raises `KataError` io: then the old
-    file is intact, or the new one whole.
+    `is_durable` is for what cannot be made again after a loss of power; `sync_names` then stands for
+    `sync_directory` where that can be shared. Raises `KataError` io: then the old file is intact, or the new
+    one whole.
     """
     draft = temporary(path.parent)
     try:
         _write_new(draft, data, mode, is_durable, fs)
         fs.replace(draft, path)
-        if is_durable:
+        if is_durable and sync_names is not None:
+            sync_names()
+        elif is_durable:
             sync_directory(path.parent, fs)
     except OSError as error:
         with suppress(OSError):

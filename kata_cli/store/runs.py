@@ -8,11 +8,12 @@ from pathlib import Path
 from kata_cli.core.errors import KataError
 from kata_cli.core.records import RunRecord
 from kata_cli.store import names
-from kata_cli.store.atomic import FileSystem, make_dirs, refused, remove_tree, sweep, sync_directory
+from kata_cli.store.atomic import FileSystem, make_dirs, refused, remove_tree, sweep
 from kata_cli.store.journal import Journal
 from kata_cli.store.owner import OwnerLock
 from kata_cli.store.recovery import recovered
 from kata_cli.store.replacing import discard_mock, replacing
+from kata_cli.store.shared_sync import SharedSync
 from kata_cli.store.views import read_ended
 
 
@@ -37,6 +38,7 @@ class RunStore:
     def __init__(self, state_dir: Path, fs: FileSystem = os) -> None:
         self.directory = state_dir / "runs"
         self._fs = fs
+        self._names = SharedSync(self.directory, fs)
         self._is_swept = False
 
     def create(self, run_id: str, *, replaces_finished: bool = False) -> RunDir:
@@ -103,7 +105,7 @@ class RunStore:
     def _begin(self, path: Path) -> RunDir:
         """Own a directory just made; if that fails it is removed again."""
         try:
-            sync_directory(self.directory, self._fs)
+            self._names.sync()
             return self._own(path)
         except OSError as error:
             remove_tree(path)

@@ -11,13 +11,14 @@ import msgspec
 
 from kata_cli.core.errors import KataError
 from kata_cli.core.session import Entry, NameEntry, Origin, Session, SessionHeader
-from kata_cli.store.atomic import FileSystem, make_dirs, refused, sweep, sync_directory, write_file
+from kata_cli.store.atomic import FileSystem, make_dirs, refused, sweep, write_file
 from kata_cli.store.journal import Journal
 from kata_cli.store.locking import locked
 from kata_cli.store.open_session import OpenSession
 from kata_cli.store.owner import OwnerLock
 from kata_cli.store.session_file import encode_line, read_session
 from kata_cli.store.session_names import SESSION_ID, check_id, check_name, kept_name, only, unknown
+from kata_cli.store.shared_sync import SharedSync
 
 
 class SessionStore:
@@ -26,6 +27,7 @@ class SessionStore:
     def __init__(self, state_dir: Path, fs: FileSystem = os) -> None:
         self.directory = state_dir / "sessions"
         self._fs = fs
+        self._names = SharedSync(self.directory, fs)
         self._is_swept = False
 
     def create(
@@ -150,7 +152,7 @@ class SessionStore:
         lock = self._lock(session_id)
         try:
             path.unlink(missing_ok=True)
-            sync_directory(self.directory, self._fs)
+            self._names.sync()
         except OSError as error:
             raise refused("delete", path, error) from error
         finally:
@@ -185,8 +187,8 @@ class SessionStore:
 
     def _begun(self, session: Session, lock: OwnerLock) -> OpenSession:
         path = self._path(session.id)
-        data = b"".join(map(encode_line, (session.header, *session.entries)))
-        write_file(path, data, fs=self._fs)
+        data = b"".join([encode_line(session.header), *map(encode_line, session.entries)])
+        write_file(path, data, fs=self._fs, sync_names=self._names.sync)
         try:
             return self._continued(msgspec.structs.replace(session, sound_bytes=len(data)), lock)
         except BaseException:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import signal
 import socket
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cli.live_service import LiveService
+from cli.service_client import Client, events
 from cli.shell import Shell
 from servers.vendor import Reply, VendorServer
 
@@ -27,57 +25,15 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
 
 
-class Client:
-    """A client of a service that holds its token."""
-
-    def __init__(self, service: LiveService) -> None:
-        self.port = service.port
-        self._headers = {"Authorization": f"Bearer {service.token}", "Content-Type": "application/json"}
-
-    def ask(self, method: str, path: str, asked: object = None, **headers: str) -> tuple[int, Any]:
-        with self.open(method, path, asked, **headers) as answer:
-            return answer.status, json.loads(answer.read())
-
-    @contextmanager
-    def open(
-        self, method: str, path: str, asked: object = None, **headers: str
-    ) -> Iterator[http.client.HTTPResponse]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        data = None if asked is None else json.dumps(asked).encode()
-        try:
-            connection.request(method, path, data, {**self._headers, **headers})
-            yield connection.getresponse()
-        finally:
-            connection.close()
-
-    def create(self, **asked: Any) -> str:
-        status, session = self.ask("POST", "/api/sessions/create", asked)
-        assert status == 201, session
-        return str(session["id"])
-
-    def turn(self, session_id: str, message: str, **headers: str) -> list[Any]:
-        """The events of a turn, each with its id."""
-        path = f"/api/sessions/{session_id}/stream"
-        with self.open("POST", path, {"message": message}, **headers) as answer:
-            assert answer.status == 200, answer.read()
-            return list(events(answer))
-
-
-def events(answer: http.client.HTTPResponse) -> Iterator[Any]:
-    """The events of a stream up to its end."""
-    event_id = ""
-    while line := answer.readline():
-        if line.startswith(b"id: "):
-            event_id = line[4:].strip().decode()
-        elif line.startswith(b"data: "):
-            yield {"id": event_id, **json.loads(line[6:])}
+def client_of(service: LiveService) -> Client:
+    return Client(service.url, service.token)
 
 
 def test_it_says_where_it_is_and_never_the_token(shell: Shell) -> None:
     """One line for people, one document for programs; the token lies in a file that only its owner reads."""
     with LiveService(shell, "--max-sessions", "3") as service:
         assert service.token_file.stat().st_mode & 0o777 == 0o600
-        status, told = Client(service).ask("GET", "/api/capabilities")
+        status, told = client_of(service).ask("GET", "/api/capabilities")
         assert (status, told["max_sessions"], told["runtime_mode"]) == (200, 3, "mock")
         assert told["services"]["pi"]["mode"] == "off"
         service._process.send_signal(signal.SIGTERM)
@@ -91,7 +47,7 @@ def test_h8_f96_sigterm_with_eight_streams_ends_in_time(shell: Shell) -> None:
     scenario = shell.home.parent / "slow.toml"
     scenario.write_text("tokens_per_s = 5\n")
     with LiveService(shell, "--scenario", scenario) as service, ExitStack() as open_streams:
-        client = Client(service)
+        client = client_of(service)
         paths = [f"/api/sessions/{client.create()}/stream" for _ in range(8)]
         streams = [open_streams.enter_context(client.open("POST", path, {"message": "Go"})) for path in paths]
         with ThreadPoolExecutor(8) as readers:
@@ -110,11 +66,11 @@ def test_h8_f96_sigterm_with_eight_streams_ends_in_time(shell: Shell) -> None:
 def test_sessions_survive_kill_9(shell: Shell) -> None:
     """What was told is on disk: the next service takes the session up with all of it."""
     with LiveService(shell) as first:
-        session_id = Client(first).create(title="Kept")
-        told = Client(first).turn(session_id, "One")
+        session_id = client_of(first).create(title="Kept")
+        told = client_of(first).turn(session_id, "One")
         first.kill()
     with LiveService(shell) as second:
-        client = Client(second)
+        client = client_of(second)
         status, session = client.ask("GET", f"/api/sessions/{session_id}")
         assert (status, session["status"], session["messages"]) == (200, "closed", 2)
         assert client.turn(session_id, "Two")[-1]["type"] == "done"
@@ -128,7 +84,7 @@ def test_sessions_survive_kill_9(shell: Shell) -> None:
 def test_a_session_in_a_service_is_in_use_for_others(shell: Shell) -> None:
     """T4: `sessions rm` names the process that has it open, and deletes nothing."""
     with LiveService(shell) as service:
-        session_id = Client(service).create()
+        session_id = client_of(service).create()
         assert "in use by process" in shell.kata("sessions", "rm", session_id).refused(11)
     assert shell.kata("sessions", "rm", session_id).code == 0
 
@@ -136,7 +92,7 @@ def test_a_session_in_a_service_is_in_use_for_others(shell: Shell) -> None:
 def test_au19_without_a_key_it_is_alive_and_not_ready(shell: Shell) -> None:
     """503 names the variable; nothing of the session stays."""
     with LiveService(shell, "--mode", "native") as service:
-        client = Client(service)
+        client = client_of(service)
         assert client.ask("GET", "/healthz")[0] == 200
         for answer in (
             client.ask("GET", "/readyz"),
@@ -152,7 +108,7 @@ def test_native_sessions_ask_the_vendor_with_the_whole_conversation(shell: Shell
     with VendorServer([Reply(text="First answer."), Reply(text="Second answer.")]) as vendor:
         env = {"ANTHROPIC_API_KEY": "sk-ant-canary-key", "ANTHROPIC_BASE_URL": vendor.base_url}
         with NativeService(shell, env) as service:
-            client = Client(service)
+            client = client_of(service)
             session_id = client.create()
             assert client.turn(session_id, "One")[-1]["text"] == "First answer."
             assert client.turn(session_id, "Two")[-1]["text"] == "Second answer."
@@ -229,7 +185,7 @@ def test_s1_no_key_and_no_token_reaches_an_answer_or_a_file(shell: Shell) -> Non
     with VendorServer([Reply(text=f"You hold {canary}, do you?")]) as vendor:
         env = {"ANTHROPIC_API_KEY": canary, "ANTHROPIC_BASE_URL": vendor.base_url}
         with NativeService(shell, env) as service:
-            client = Client(service)
+            client = client_of(service)
             told = client.turn(client.create(), f"What is {canary}? And {service.token}?")
             assert told[-1]["type"] == "done"
             shown = json.dumps([told, client.ask("GET", "/api/sessions")])

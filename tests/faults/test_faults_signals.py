@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import select
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,3 +107,20 @@ def test_f11_what_a_dead_process_left_of_its_views_is_made_whole(tmp_path: Path)
     assert shell.kata("sessions", "show", "last", "--json").document["status"] == "completed"
     assert {name: (run / name).read_bytes() for name in whole} == whole
     assert not list(run.rglob(".tmp*"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the death signal is Linux's")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_p4_f80_git_does_not_outlive_kata(tmp_path: Path, number: signal.Signals) -> None:
+    """P4, F80: a git that searches for minutes ends with the kata that asked it."""
+    shell = Shell(tmp_path)
+    told = tmp_path / "told"
+    os.mkfifo(told)
+    git = shell.write("../bin/git", f"#!/bin/sh\necho $$ > {told}\nexec sleep 600\n")
+    git.chmod(0o755)
+    process = shell.start(*MOCK, GOAL, env={"PATH": f"{git.parent}:{os.environ['PATH']}"})
+    watch = os.pidfd_open(int(told.read_text()))
+    process.send_signal(number)
+    finish(process)
+    assert select.select([watch], [], [], 0.5)[0] == [watch]
+    os.close(watch)

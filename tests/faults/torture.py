@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -152,7 +152,7 @@ def _stage(shell: Shell, args: tuple[str, ...], moments: random.Random | None, j
         *args, *scenario, "--format", "jsonl", "-q", start_new_session=True, stderr=subprocess.DEVNULL
     )
     shown = _ended(process, moments, job) if moments else process.communicate(timeout=END_S)[0]
-    assert _is_gone(process.pid), "a child was left behind"
+    assert not (left := _left(process.pid)), f"left behind: {left}"
     lines = [line for line in _whole(shown) if b'"after":' not in line[:20]]
     if not lines or not json.loads(lines[0])["run_id"]:  # it ended before there was a run
         return Stage(shown=[])
@@ -180,14 +180,22 @@ def _ended(process: subprocess.Popen[bytes], moments: random.Random, job: Job) -
     return seen + process.communicate(timeout=END_S)[0]
 
 
-def _is_gone(group: int) -> bool:
-    """Whether all processes of a group end in time; git, asked for the files, may outlive a killed kata."""
+def _left(group: int) -> list[str]:
+    """The processes of a group that do not end in time, each with its command line."""
     until_s = time.monotonic() + CHILD_S
-    with suppress(ProcessLookupError):
-        while time.monotonic() < until_s:
-            os.killpg(group, 0)
-        return False
-    return True
+    while (left := list(_running(group))) and time.monotonic() < until_s:
+        pass
+    return left
+
+
+def _running(group: int) -> Iterator[str]:
+    """Who runs in a group, as Linux tells it: a zombie has ended, and some init collects it after seconds."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            # The name in parentheses may hold spaces; state, parent and group follow it.
+            state, _parent, its_group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state not in "ZX":
+                yield f"{folder.name} {(folder / 'cmdline').read_bytes().replace(bytes(1), b' ').decode()}"
 
 
 def _whole(shown: bytes) -> list[bytes]:

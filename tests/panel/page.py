@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, Request
 
 from panel.serving import Serving
 
@@ -34,6 +34,7 @@ class PanelPage:
         self.serving = serving
         self.problems: list[str] = []
         self.hosts: set[str] = set()
+        self.followed: list[str | None] = []  # per stream of events the id that it goes on after
         self._may_refuse = may_refuse
         self._token = serving.token if token is None else token
         self._context = browser.new_context(**{"viewport": {"width": 1100, "height": 700}, **options})
@@ -42,7 +43,7 @@ class PanelPage:
         self.page.on("console", lambda message: self._said(message.type, message.text))
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("dialog", lambda dialog: self.problems.append(f"dialog {dialog.message}"))
-        self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
+        self.page.on("request", self._asked)
         self.page.goto(f"{serving.url}/#{session}")
         if self._token:
             self.unlock(self._token)
@@ -62,6 +63,11 @@ class PanelPage:
         is_expected = self._may_refuse and text.startswith(REFUSED)
         if type_ in ("error", "warning") and not is_expected:
             self.problems.append(text)
+
+    def _asked(self, request: Request) -> None:
+        self.hosts.add(urlsplit(request.url).netloc)
+        if request.url.endswith("/events"):
+            self.followed.append(request.headers.get("last-event-id"))
 
     def __getitem__(self, selector: str) -> Locator:
         return self.page.locator(selector)

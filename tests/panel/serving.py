@@ -43,31 +43,46 @@ class Serving:
             folder.mkdir()
         self._options = options
         self._env = env
+        self._port = "0"
         self.url = self.token = ""
 
     def seed(self, number: int, entries: Sequence[Entry]) -> str:
         """Put a session into the store; its id."""
-        store = SessionStore(self.home / ".local/state/kata")
+        store = SessionStore(self.state)
         created = store.create(session_id(number), project=str(self.workspace), ts=TS, entries=entries)
         created.close()
         return session_id(number)
 
-    def __enter__(self) -> Self:
+    @property
+    def state(self) -> Path:
+        """The directory of its sessions and its token."""
+        return self.home / ".local/state/kata"
+
+    def start(self) -> None:
+        """Serve; a second time on the same port."""
         env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8", **self._env}
-        argv = [str(PROGRAM), "serve", "--json", "--port", "0", *self._options]
+        argv = [str(PROGRAM), "serve", "--json", "--port", self._port, *self._options]
         self._process = subprocess.Popen(argv, env=env, cwd=self.workspace, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
         told = json.loads(self._process.stdout.readline())
         self.url = told["url"]
+        self._port = self.url.rpartition(":")[2]
         self.token = Path(told["token_file"]).read_text().strip()
+
+    def stop(self) -> None:
+        """Stop as an administrator would."""
+        self._process.terminate()
+        with self._process:
+            self._process.wait(END_S)
+
+    def __enter__(self) -> Self:
+        self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.terminate()
-        with self._process:
-            self._process.wait(END_S)
+        self.stop()
 
 
 def mock_service(root: Path, tokens_per_s: float) -> Serving:

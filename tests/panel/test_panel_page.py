@@ -33,6 +33,12 @@ CONTRAST = """() => {
     .filter(([, ratio]) => ratio < 4.5);
 }"""
 
+# Up, and two frames more: what comes into sight is laid out only then.
+SCROLL_UP = """() => new Promise((done) => {
+  log.onscrollend = () => requestAnimationFrame(() => requestAnimationFrame(done));
+  log.scrollTop -= 1500;
+})"""
+
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
@@ -78,7 +84,7 @@ def test_the_reader_is_not_moved_while_reading_above(quick: Serving, panel: Open
     expect(page.answers.last).to_contain_text("You asked: First.")
     expect(page["#newer"]).to_be_hidden()
     assert page.run("log.scrollHeight - log.scrollTop - log.clientHeight") < 32
-    page.run("() => new Promise((done) => { log.onscrollend = done; log.scrollTop -= 1500; })")
+    page.run(SCROLL_UP)
     page.run("window.read = Array.from(messages.children).find((one) => one.getBoundingClientRect().y > 100)")
     seen = page.run("read.getBoundingClientRect().y")
     page.say("Second.")

@@ -122,6 +122,55 @@ def test_pi_41_the_least_loaded_is_next_and_of_equals_the_first() -> None:
     assert pick([a, b, c]) is b
 
 
+STATES = st.lists(
+    st.tuples(
+        st.integers(1, 4), st.integers(0, 4), st.sampled_from(["", "open", "half_open", "cold", "removed"])
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def _in_state(number: int, capacity: int, in_flight: int, state: str) -> Instance:
+    now_s = 0.0
+    instance = Instance(str(number), Scripted(), lambda: now_s, capacity=capacity)
+    for _ in range(min(in_flight, capacity)):
+        instance.enter()
+    if state in ("open", "half_open"):
+        for _ in range(FAILURES):
+            instance.fail(GONE)
+    now_s = OPEN_S if state == "half_open" else 0.0
+    if state in ("cold", "removed"):
+        instance.fail(FULL if state == "cold" else LOCKED)
+    return instance
+
+
+@given(STATES, st.integers(0, 4), st.sets(st.integers(0, 4)))
+@settings(max_examples=100, deadline=None)
+def test_the_pick_keeps_every_law(
+    states: list[tuple[int, int, str]], favourite: int, tried: set[int]
+) -> None:
+    """Never one that is full, cold, removed or open; the favourite if it can; else none is less loaded."""
+    found = [_in_state(number, *state) for number, state in enumerate(states)]
+    known = dict(enumerate(found))
+    picked = pick(found, known.get(favourite), [known[number] for number in tried if number in known])
+    usable = [
+        instance
+        for instance, (_, _, state) in zip(found, states, strict=True)
+        if state in ("", "half_open") and instance.in_flight < instance.capacity
+    ]
+    fresh = [instance for instance in usable if int(instance.name) not in tried]
+    if picked is None:
+        assert not fresh
+        return
+    assert picked in usable
+    assert picked in fresh or not fresh
+    if known.get(favourite) in fresh:
+        assert picked is known[favourite]
+    elif picked is not known.get(favourite):
+        assert picked.load == min(instance.load for instance in (fresh or usable))
+
+
 def test_a_conversation_stays_where_it_is() -> None:
     """Sticky by how it begins, as long as there is room; another conversation of that task is its own."""
 

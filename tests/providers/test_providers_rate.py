@@ -16,12 +16,13 @@ from kata_cli.core.messages import Message, ModelRef, Request, Usage
 from kata_cli.core.ports import Endpoint
 from kata_cli.providers.rate import RECOVERY_S, SLOWEST, TIMER_S, Bucket, Limiter, Pace
 
+HERE = ModelRef("here", "m")
 LIMITED = Failure(code="rate_limited", message="slow down", status=429)
 
 
 def request(tokens: int = 1) -> Request:
     """A request whose prompt comes to so many tokens."""
-    return Request(task="t", model=ModelRef("here", "m"), messages=(Message("user", "word" * tokens),))
+    return Request(task="t", model=HERE, messages=(Message("user", "word" * tokens),))
 
 
 def limiter(**limits: Any) -> Limiter:
@@ -35,7 +36,7 @@ async def departures(limiter: Limiter, count: int, tokens: int = 1) -> list[floa
     left = []
 
     async def one() -> None:
-        await limiter.admit("here", request(tokens), None)
+        await limiter.admit(HERE, request(tokens), None)
         left.append(asyncio.get_running_loop().time())
 
     await asyncio.gather(*(one() for _ in range(count)))
@@ -69,7 +70,7 @@ def test_tokens_a_minute() -> None:
         ours = limiter(tpm=600)
         left = await departures(ours, 2, tokens=20)
         used = Usage(input=20, output=30)
-        ours.note("here", request(20), sent_s=0.0, usage=used, failure=None)
+        ours.note(HERE, request(20), sent_s=0.0, usage=used, failure=None)
         return left + await departures(ours, 1)
 
     # 10 tokens a second: 20 make a debt of 10, which is paid off but for one token after 1.1 s.
@@ -83,7 +84,7 @@ def test_a_429_halves_the_pace_and_it_comes_back() -> None:
         ours = limiter(rpm=60)
         await departures(ours, 1)
         for _ in range(5):
-            ours.note("here", request(), sent_s=0.0, usage=None, failure=LIMITED)
+            ours.note(HERE, request(), sent_s=0.0, usage=None, failure=LIMITED)
             await asyncio.sleep(0.001)
         slow = await departures(ours, 2)
         await asyncio.sleep(RECOVERY_S)
@@ -102,7 +103,7 @@ def test_other_failures_do_not_slow() -> None:
     async def main() -> list[float]:
         ours = limiter(rpm=60)
         broken = Failure(code="provider_unavailable", message="oh", status=503)
-        ours.note("here", request(), sent_s=0.0, usage=None, failure=broken)
+        ours.note(HERE, request(), sent_s=0.0, usage=None, failure=broken)
         result: list[float] = await departures(ours, 2)
         return result
 
@@ -115,7 +116,7 @@ def test_a_deadline_ends_the_wait() -> None:
     async def main() -> float:
         ours = limiter(rpm=1)
         await departures(ours, 1)
-        await ours.admit("here", request(), 5.0)
+        await ours.admit(HERE, request(), 5.0)
         return asyncio.get_running_loop().time()
 
     assert on_virtual_time(main()) == pytest.approx(5.0)
@@ -127,7 +128,7 @@ def test_who_gives_up_waiting_holds_up_nobody() -> None:
     async def main() -> list[float]:
         ours = limiter(rpm=60)
         await departures(ours, 1)
-        waiting = asyncio.ensure_future(ours.admit("here", request(), None))
+        waiting = asyncio.ensure_future(ours.admit(HERE, request(), None))
         await asyncio.sleep(0.5)
         waiting.cancel()
         left: list[float] = await departures(ours, 1)

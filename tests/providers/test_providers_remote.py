@@ -14,6 +14,7 @@ from kata_cli.core.errors import Failure, KataError
 from kata_cli.core.events import ContentDelta, Event, ReplyFinished, ToolFinished, ToolStarted
 from kata_cli.core.messages import Message, ModelRef, Request, Usage
 from kata_cli.core.ports import Timeouts
+from kata_cli.providers import service_client
 from kata_cli.providers.remote import RemotePi
 from kata_cli.providers.service_client import ServiceClient
 from servers.adapters import failure, finish, listen, text_of
@@ -145,6 +146,7 @@ ERRORS: list[tuple[Status, str, int | None]] = [
     (refusal(400, "model_not_found", "no such model"), "model_not_found", 400),
     (refusal(503, "missing_auth", "ANTHROPIC_API_KEY is not set"), "missing_auth", 503),
     (refusal(418, "a_later_code", "short and stout"), "invalid_request", 418),
+    (refusal(500, "unexpected_error", "a bug"), "provider_unavailable", 500),
     (Status(status=502, text="<html>"), "provider_unavailable", 502),
 ]
 
@@ -174,6 +176,14 @@ def test_an_error_of_the_agent_keeps_its_code_and_its_way_on() -> None:
     assert told == ("content_policy", "declined", "reword it", "r1")
 
 
+@pytest.mark.parametrize("code", ["interrupted", "deadline", "config", "a_later_code"])
+def test_what_befell_the_service_is_no_end_of_the_run(code: str) -> None:
+    """An agent that somebody aborted there is gone; nobody stopped this run."""
+    assert refused(ask(AgentService([Turn(error={"code": code, "message": "it ended"})]))).code == (
+        "provider_unavailable"
+    )
+
+
 def test_an_answer_without_text_is_none() -> None:
     """Success is non-empty text."""
     assert refused(ask(AgentService([Turn(text=" ")]))).code == "invalid_output"
@@ -192,6 +202,14 @@ def test_f43_a_silent_service_is_given_up_after_the_idle_time() -> None:
     agents = AgentService([Turn(cut_after=2, is_stalled=True)])
     assert refused(ask(agents, timeouts=Timeouts(idle_s=0.05))).code == "timeout"
     assert agents.stopped == ["s-1"]
+
+
+def test_pi_38_a_connection_without_a_heartbeat_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PI-38: the service sends comments; without them the line is dead, and the stream goes on on another."""
+    monkeypatch.setattr(service_client, "SILENCE_S", 0.05)
+    agents = AgentService([Turn(cut_after=2, is_stalled=True)])
+    assert finish(ask(agents)).reply.text == "Hello from the service."
+    assert len(agents.messages) == 1
 
 
 def test_a_stream_that_is_closed_early_stops_its_session() -> None:

@@ -108,7 +108,8 @@ def story(events: Iterable[Any]) -> list[str]:
     """What events tell: their types, and in place of pieces of an answer, the text that they come to."""
     told: list[str] = []
     for kind, group in groupby(events, lambda event: str(event["type"])):
-        told += ["".join(event["text"] for event in group)] if kind == "delta" else [kind for _ in group]
+        found = list(group)
+        told += ["".join(event["text"] for event in found)] if kind == "delta" else [kind] * len(found)
     return told
 
 

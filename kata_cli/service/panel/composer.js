@@ -89,11 +89,14 @@ export class Composer {
     const text = message.value;
     if (!id || !text.trim() || message.readOnly) return;
     message.readOnly = true;
-    const isTaken = await this.#onSay(how, text);
-    message.readOnly = false;
-    if (isTaken && this.#session?.id === id) message.value = "";
-    else if (isTaken) this.#drafts.delete(id);
-    this.#showButtons();
+    try {
+      const isTaken = await this.#onSay(how, text);
+      if (isTaken && this.#session?.id === id) message.value = "";
+      else if (isTaken) this.#drafts.delete(id);
+    } finally {
+      message.readOnly = false;
+      this.#showButtons();
+    }
   }
 }
 

@@ -49,12 +49,14 @@ export class Conversation {
     this.#list.append(...items.slice(-AT_ONCE).flatMap((item) => this.#nodes(item)));
     if (history.partial) this.#answer().add(history.partial, "text");
     this.#sticky.toEnd();
+    this.#list.setAttribute("aria-busy", "true"); // a history is not read aloud
     this.#fill(items.slice(0, -AT_ONCE), this.#readings);
   }
 
   // Older messages follow in slices, so that no task is long, whatever the length of the history.
   #fill(items, reading) {
-    if (reading !== this.#readings || !items.length) return;
+    if (reading !== this.#readings) return;
+    if (!items.length) return this.#list.removeAttribute("aria-busy");
     const until = performance.now() + SLICE_MS;
     const nodes = [];
     while (items.length && performance.now() < until) nodes.unshift(...this.#nodes(items.pop()));

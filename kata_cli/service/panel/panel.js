@@ -3,7 +3,7 @@
 import { Api, notReady, place, Refusal } from "./api.js";
 import { Composer } from "./composer.js";
 import { Conversation } from "./conversation.js";
-import { write } from "./dom.js";
+import { neutral, write } from "./dom.js";
 import { Rail } from "./rail.js";
 import { Sticky } from "./scroll.js";
 import { watch } from "./session.js";
@@ -17,7 +17,6 @@ class Panel {
   #api = null;
   #session = null; // the open one, as last told
   #watching = new AbortController();
-  #isLive = false;
   #conversation = new Conversation(page.messages, new Sticky(page.log, page.messages, page.newer));
   #rail = new Rail(page.sessions, {
     onOpen: (session) => this.#open(session),
@@ -85,23 +84,36 @@ class Panel {
     page.token.focus();
   }
 
-  #refresh() {
-    if (this.#api) this.#do(async () => this.#rail.show((await this.#api.get("/api/sessions")).sessions, this.#session?.id));
+  // What others do with the sessions is seen too; that the service is gone is told where something was asked of it.
+  async #refresh() {
+    if (!this.#api) return;
+    const { sessions } = await this.#api.get("/api/sessions").catch((error) => {
+      if (error.status === 401) this.#lock();
+      return { sessions: this.#rail.sessions };
+    });
+    this.#rail.show(sessions, this.#session?.id);
+    const open = sessions.find(({ id }) => id === this.#session?.id);
+    if (open && open.status !== "closed" && this.#session.status === "closed") this.#follow(open);
   }
 
   #create() {
-    this.#do(async () => void this.#open(await this.#api.post("/api/sessions/create")));
+    this.#do(async () => this.#open(await this.#api.post("/api/sessions/create")));
   }
 
-  // Follow a session until another is opened. The address names it, so that a reload comes back to it.
-  async #open(session) {
-    this.#watching.abort();
-    const { signal } = (this.#watching = new AbortController());
+  // The address names the open session, so that a reload comes back to it.
+  #open(session) {
     history.replaceState(null, "", `#${session.id}`);
     if (session.id !== this.#session?.id) this.#conversation.empty("");
     if (NARROW.matches) this.#showRail(false);
-    this.#showSession(session);
+    this.#follow(session);
     this.#composer.focus();
+  }
+
+  // Show what happens in a session until another one is followed.
+  async #follow(session) {
+    this.#watching.abort();
+    const { signal } = (this.#watching = new AbortController());
+    this.#showSession(session);
     try {
       for await (const event of watch(this.#api, session.id, signal)) this.#show(event);
     } catch (error) {
@@ -117,7 +129,6 @@ class Panel {
   }
 
   #showConnection({ isLive, waitMs }) {
-    this.#isLive = isLive;
     if (isLive) this.#showStatus();
     else if (waitMs) write(page.status, `connection lost, trying again in ${Math.ceil(waitMs / 1000)} s`);
   }
@@ -131,9 +142,10 @@ class Panel {
     this.#session = session;
     page.title.disabled = !session;
     page.title.placeholder = session ? "New session" : "No session";
-    if (document.activeElement !== page.title) page.title.value = session?.title ?? "";
+    const title = neutral(session?.title ?? "");
+    if (document.activeElement !== page.title) page.title.value = title;
     write(page.mode, session?.runtime_mode ?? "");
-    document.title = session?.title ? `${session.title} · kata` : "kata";
+    document.title = title ? `${title} · kata` : "kata";
     this.#composer.show(session);
     if (session) this.#rail.update(session, session.id);
     this.#showStatus();
@@ -165,7 +177,7 @@ class Panel {
 
   // A closed session has no events; one that was used is live again, and can be followed.
   #takenUp(session) {
-    if (session.status === "closed" && this.#session?.id === session.id) this.#open(session);
+    if (session.status === "closed" && this.#session?.id === session.id) this.#follow(session);
   }
 
   /** Do something that the service may refuse; whether it did not. */
