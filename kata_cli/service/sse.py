@@ -85,40 +85,51 @@ class EventStream(Response):
         self._batches = batches
         self._limits = limits
         self._held = held
-        self._sent_s = 0.0
+        self._began_s: float | None = None  # when the send under way began
+        self._sent_s = asyncio.get_running_loop().time()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._send = send
         with self._held:
             async with aclosing(self._batches):
                 try:
-                    await race(self._tell(send), self._beat(send), _left(receive))
+                    await race(self._tell(), self._watch(), _left(receive))
                 except TimeoutError:
                     if hang_up(scope):
                         await _left(receive)
 
-    async def _tell(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+    async def _tell(self) -> None:
+        await self._send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         async for batch in self._batches:
             for chunk in _chunks(batch):
-                await self._send(send, chunk)
-        await self._send(send, b"", is_last=True)
+                await self._put(chunk)
+        await self._put(b"", is_last=True)
 
-    async def _beat(self, send: Send) -> None:
-        """Show that the stream lives while there is nothing to tell: proxies close what is silent."""
-        loop = asyncio.get_running_loop()
-        self._sent_s = loop.time()
+    async def _watch(self) -> None:
+        """Show that the stream lives while there is nothing to tell: proxies close what is silent.
+
+        Raises `TimeoutError` when the client does not read. To bound each send by itself would cost as much
+        as the send.
+        """
         while True:
-            silent_s = loop.time() - self._sent_s
-            if silent_s >= self._limits.ping_s:
-                await self._send(send, PING)
-            else:
-                await asyncio.sleep(self._limits.ping_s - silent_s)
+            now_s = asyncio.get_running_loop().time()
+            if self._began_s is not None and now_s - self._began_s >= self._limits.slow_s:
+                raise TimeoutError
+            if self._began_s is None and now_s - self._sent_s >= self._limits.ping_s:
+                await self._put(PING)
+            await asyncio.sleep(self._due_s() - asyncio.get_running_loop().time())
 
-    async def _send(self, send: Send, chunk: bytes, *, is_last: bool = False) -> None:
-        """Raises `TimeoutError` when the client has not read what came before."""
-        async with asyncio.timeout(self._limits.slow_s):
-            await send({"type": "http.response.body", "body": chunk, "more_body": not is_last})
-        self._sent_s = asyncio.get_running_loop().time()
+    def _due_s(self) -> float:
+        """When the stream has to be looked at again."""
+        if self._began_s is not None:
+            return self._began_s + self._limits.slow_s
+        return self._sent_s + min(self._limits.ping_s, self._limits.slow_s)
+
+    async def _put(self, chunk: bytes, *, is_last: bool = False) -> None:
+        loop = asyncio.get_running_loop()
+        self._began_s = loop.time()
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": not is_last})
+        self._began_s, self._sent_s = None, loop.time()
 
 
 def _chunks(batch: list[Logged]) -> Iterator[bytes]:
