@@ -81,6 +81,7 @@ def open_replay(resolved: Resolved, exchanges: list[Exchange], clock: Clock, spe
         account=_account(resolved, spent),
         connect=lambda endpoint, credential, timeouts: provider,
         sleep=lambda delay_s: asyncio.sleep(0),
+        is_paced=False,
     )
 
 

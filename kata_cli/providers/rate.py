@@ -114,9 +114,15 @@ class Limiter:
         self._gates: dict[str, Gate] = {}
         self._cooldowns: defaultdict[ModelRef, Cooldown] = defaultdict(Cooldown)
 
-    async def admit(self, model: ModelRef, request: Request, deadline_s: float | None) -> None:
-        """Wait until a request may leave, at most up to a deadline on the clock's monotonic scale."""
-        await self._wait(self._cooldowns[model].wait_s, deadline_s)
+    async def admit(
+        self, model: ModelRef, request: Request, deadline_s: float | None, *, is_last: bool = True
+    ) -> None:
+        """Wait until a request may leave, at most up to a deadline on the clock's monotonic scale.
+
+        A request that has another model to go on with does not wait for one that is left alone.
+        """
+        if is_last:
+            await self._wait(self._cooldowns[model].wait_s, deadline_s)
         gate = self._gate(model.provider)
         if gate is None:
             return

@@ -80,6 +80,10 @@ class Route:
     def model(self) -> ModelRef:
         return self._models[0]
 
+    @property
+    def is_last(self) -> bool:
+        return len(self._models) == 1
+
     def next(
         self,
         failure: Failure,
@@ -91,7 +95,7 @@ class Route:
     ) -> float | Failure:
         """As `decide`; where another instance is next, or the next model, the delay is 0.
 
-        While a model is left alone, the next one is asked in its place.
+        Only for the last model `cooling_s` is waited for.
         """
         has_time = remaining_s is None or remaining_s > TIMER_SLACK_S
         if failure.has_other and has_time and not has_content:
@@ -103,8 +107,8 @@ class Route:
             has_content=has_content,
             remaining_s=remaining_s,
             jitter=jitter,
-            attempts=self._tried if cooling_s and self._may_fall_back(failure) else self._attempts,
-            cooling_s=cooling_s,
+            attempts=self._attempts,
+            cooling_s=cooling_s if self.is_last else 0.0,
         )
         if isinstance(verdict, float) or has_content or not has_time or not self._may_fall_back(failure):
             return verdict
@@ -113,7 +117,7 @@ class Route:
         return 0.0
 
     def _may_fall_back(self, failure: Failure) -> bool:
-        return len(self._models) > 1 and failure.code in FALLBACK_CODES
+        return not self.is_last and failure.code in FALLBACK_CODES
 
 
 def _is_worth_retrying(failure: Failure) -> bool:

@@ -47,7 +47,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 class ProviderService:
     """A `LiveProvider` over all providers of a command. The redactor learns each secret by `on_secret`.
 
-    At most `most_requests` are under way at a time.
+    At most `most_requests` are under way at a time. With `is_paced` they wait for the limits of providers.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class ProviderService:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
         most_requests: int = MOST_REQUESTS,
+        is_paced: bool = True,
     ) -> None:
         self.policy = policy
         self._endpoints = endpoints
@@ -72,7 +73,7 @@ class ProviderService:
         self._jitter = jitter
         self._attempts: Counter[str] = Counter()
         self._slots = asyncio.Semaphore(most_requests)
-        self._limiter = Limiter(endpoints if policy.mode == "native" else {}, clock, sleep)
+        self._limiter = Limiter(endpoints if is_paced and policy.mode == "native" else {}, clock, sleep)
         stand_in = self._stand_in
         reachable = {**endpoints, stand_in.name: stand_in} if stand_in else endpoints
         self._connections = Connections(reachable, credentials, policy.timeouts, connect, on_secret)
@@ -121,7 +122,7 @@ class ProviderService:
         await self._slots.acquire()
         try:
             while True:
-                await self._limiter.admit(route.model, request, deadline_s)
+                await self._limiter.admit(route.model, request, deadline_s, is_last=route.is_last)
                 attempt = self._attempt(request, route.model, deadline_s)
                 async with aclosing(self._made(attempt)) as events:
                     async for event in events:

@@ -93,7 +93,7 @@ def test_a_schema_is_printed(shell: Shell) -> None:
 def test_schemas_are_listed(shell: Shell) -> None:
     """Without a name all are listed; an unknown one is exit 2 with the nearest."""
     assert [line.split()[0] for line in shell.kata("schema").text.splitlines()] == list(DOCUMENTS)
-    assert "did you mean event?" in shell.kata("schema", "evnt").refused(2)
+    assert "did you mean event or" in shell.kata("schema", "evnt").refused(2)
     assert "kata schema lists them" in shell.kata("schema", "/etc/passwd").refused(2)
 
 

@@ -68,13 +68,13 @@ def test_stop_ends_the_agent_and_the_session_goes_on_from_its_tree(served: Serve
 def test_abort_ends_the_turn_and_keeps_the_session(served: Served) -> None:
     """A stream that hangs is left at once, and the next message is answered."""
     script = [Reply(text="Never whole", cut_at=40, is_stalled=True), Reply(text="Whole.")]
-    client, _, _ = served.open("one", script)
+    client, place, _ = served.open("one", script)
     session_id = client.create(model=MODEL)
     path = f"/api/sessions/{session_id}"
     with client.open("POST", f"{path}/stream", {"message": "Go"}) as stream:
         told = events(stream)
         assert next(told)["type"] == "session"
-        _wait_for_request(client, path)
+        _until(lambda: place.server.requests)
         assert client.ask("POST", f"{path}/abort", {})[1]["status"] == "idle"
         assert list(told)[-1]["type"] == "error"
     assert client.turn(session_id, "Again")[-1]["text"] == "Whole."
@@ -103,10 +103,6 @@ def test_a_summary_takes_the_place_of_the_conversation(served: Served) -> None:
     asked = str(place.server.requests[-1].body["messages"])
     assert "The user likes blue." in asked
     assert "remember" not in asked
-
-
-def _wait_for_request(client: Client, path: str) -> None:
-    _until(lambda: client.ask("GET", path)[1]["status"] == "running")
 
 
 def _until(is_so: Any) -> None:

@@ -117,21 +117,17 @@ def test_another_model_is_asked_at_once() -> None:
     assert models_asked(on_virtual_time(main)) == ["anthropic/claude-y"]
 
 
-def test_a_fallback_takes_the_place_of_a_model_that_is_cooling() -> None:
-    """Three calls that fail once each: the third goes on with the second model, without any wait."""
+def test_a_request_with_a_fallback_does_not_wait() -> None:
+    """EX-18: it asks the first model as often as ever, for a replay, then the second."""
     keys = Keys(anthropic=CANARY, openai="sk-other")
-    bench = Bench(keys=keys, fallbacks=(GPT,), anthropic=[LATE] * 3, openai=[[DONE]] * 3)
+    bench = Bench(keys=keys, fallbacks=(GPT,), anthropic=[BROKEN] * 6, openai=[[DONE]] * 2)
 
     async def main() -> list[Event]:
-        earlier = [asyncio.ensure_future(bench.collect(task=f"t{number}")) for number in range(2)]
-        await asyncio.sleep(0.5)
-        last = await bench.collect(task="last")
-        assert asyncio.get_running_loop().time() == 1.5
-        for task in earlier:
-            task.cancel()
-        return last
+        events = await bench.collect(task="one") + await bench.collect(task="two")
+        assert asyncio.get_running_loop().time() == 3.0
+        return events
 
-    assert models_asked(on_virtual_time(main)) == ["anthropic/claude-x", "openai/gpt-x"]
+    assert models_asked(on_virtual_time(main)) == (["anthropic/claude-x"] * 3 + ["openai/gpt-x"]) * 2
 
 
 @pytest.mark.parametrize(
