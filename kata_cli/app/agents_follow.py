@@ -10,7 +10,8 @@ from functools import partial
 from kata_cli.app.agents_services import Found
 from kata_cli.core.errors import KataError
 from kata_cli.providers.service_client import Sent
-from kata_cli.service.documents import TYPES, Asked, SessionEvent
+from kata_cli.service.documents import Asked
+from kata_cli.service.live_events import TYPES, SessionEvent
 
 MAX_TRIES = 5
 FIRST_DELAY_S = 0.25

@@ -17,7 +17,8 @@ from kata_cli.core.errors import MEANINGS, ErrorDocument, Failure, KataError, do
 from kata_cli.core.messages import StopCause, Usage
 from kata_cli.core.stop import Stop
 from kata_cli.providers.service_client import Sent
-from kata_cli.service.documents import Done, Failed, History, LiveSession, Nothing, Reset, Send
+from kata_cli.service.documents import History, LiveSession, Nothing, Send
+from kata_cli.service.live_events import Done, Failed, Reset
 
 ABORT_S = 1.0  # a stop waits so long for the service, twice; the watchdog ends the process after 2.5 s
 

@@ -15,12 +15,12 @@ from kata_cli.output.figures import count, dollars, seconds
 from kata_cli.output.lines import WIDTH
 from kata_cli.output.machine import encode
 from kata_cli.providers.service_client import Sent
-from kata_cli.service.documents import (
+from kata_cli.service.documents import LiveSession
+from kata_cli.service.live_events import (
     Bye,
     Compacted,
     Done,
     Failed,
-    LiveSession,
     Reset,
     Retrying,
     SessionEvent,

@@ -12,7 +12,8 @@ from kata_cli.app.agents_turn import failure_of
 from kata_cli.app.agents_view import View
 from kata_cli.core import loop
 from kata_cli.core.errors import KataError
-from kata_cli.service.documents import Bye, Compacted, Failed, LiveSession, Nothing
+from kata_cli.service.documents import LiveSession, Nothing
+from kata_cli.service.live_events import Bye, Compacted, Failed
 
 
 class Shortened(msgspec.Struct, kw_only=True):

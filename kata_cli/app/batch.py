@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
@@ -14,6 +12,7 @@ import msgspec
 
 from kata_cli.app.batch_earlier import Earlier
 from kata_cli.app.batch_line import ResultLine, Work, prepared_line, refused_line, result_line
+from kata_cli.app.batch_reading import Reading
 from kata_cli.app.batch_resume import gone_on
 from kata_cli.app.batch_source import BatchLine, Entry
 from kata_cli.app.batch_totals import Totals
@@ -123,21 +122,17 @@ class _Crew:
         self._runs: dict[int, OpenRun] = {}
         self._slots = asyncio.Semaphore(jobs)
         self._window = asyncio.Semaphore(jobs * WINDOW)
-        self._read: deque[Entry] = deque()
-        self._unread: Failure | None = None
-        self._is_read = False
+        self._reading = Reading(batch.entries, self.stop, is_inline=batch.is_fixed)
         self._begun = 0
         self._printed = 0
         self._waiting: dict[int, ResultLine] = {}
         self._started_s = batch.clock.monotonic()
-        # A read that hangs must hold up nothing else.
-        self._reader = ThreadPoolExecutor(1)
 
     async def run_all(self) -> None:
         """Begin line after line until there is none, or a reason to begin no more; wait for those begun."""
         async with asyncio.TaskGroup() as group:
             while await self._may_begin():
-                entry = await self._next()
+                entry = await self._reading.next()
                 if entry is None:
                     return
                 group.create_task(self._do(self._begun, entry))
@@ -157,7 +152,7 @@ class _Crew:
 
     def finish(self) -> Failure | None:
         """Print the last line and say the last words. The failure that stands for the batch."""
-        failure = self._totals.failure(self.stop.failure or self._unread)
+        failure = self._totals.failure(self.stop.failure or self._reading.failure)
         duration_s = self._batch.clock.monotonic() - self._started_s
         self._print(self._totals.finished(failure, self._not_begun, duration_s))
         self._batch.board.close(self._progress())
@@ -174,33 +169,6 @@ class _Crew:
         stdout = self._batch.stdout
         is_heard = not stdout.is_broken and stdout.error is None
         return is_heard and not self.stop.is_set and not self._batch.shared.service.is_spent
-
-    async def _next(self) -> Entry | None:
-        """The next line; none at the end, after a stop, or when there is no reading on."""
-        while not self._read and await self._has_read():
-            pass
-        return self._read.popleft() if self._read else None
-
-    async def _has_read(self) -> bool:
-        """Read on. False at the end, after a stop, or when there is no reading on."""
-        reading = asyncio.ensure_future(self._in_thread(self._read_on, self._reader))
-        stopped = asyncio.ensure_future(self.stop.wait())
-        await asyncio.wait([reading, stopped], return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if not reading.done():
-            reading.cancel()
-            return False
-        try:
-            entries = reading.result()
-        except KataError as error:
-            self._unread = error.failure
-            return False
-        self._is_read = entries is None
-        self._read += entries or []
-        return entries is not None
-
-    def _read_on(self) -> list[Entry] | None:
-        return next(self._batch.entries, None)
 
     async def _do(self, index: int, entry: Entry) -> None:
         try:
@@ -239,7 +207,7 @@ class _Crew:
         prepared = await with_model(prepared_line(entry, batch.work), batch.work.env, batch.redactor)
         prepared = await self._gone_on(prepared)
         streams = Streams(held, _LineScreen(batch.board, self._name(entry)), is_watched=False)
-        run = await self._in_thread(lambda: self._opened(prepared, streams), batch.shared.pool)
+        run = await self._in_thread(lambda: self._opened(prepared, streams))
         self._runs[index] = run
         try:
             if self.stop.failure is not None:
@@ -257,7 +225,7 @@ class _Crew:
         if run_id is None:
             return prepared
         work = partial(gone_on, prepared, run_id, self._batch.redactor)
-        return await self._in_thread(work, self._batch.shared.pool)
+        return await self._in_thread(work)
 
     def _opened(self, prepared: Prepared, streams: Streams) -> OpenRun:
         batch = self._batch
@@ -284,16 +252,16 @@ class _Crew:
     def _print(self, line: object) -> None:
         self._batch.stdout.write(encode(line))
 
-    async def _in_thread(self, work: Callable[[], T], pool: ThreadPoolExecutor) -> T:
+    async def _in_thread(self, work: Callable[[], T]) -> T:
         if self._batch.is_fixed:
             return work()
-        return await asyncio.get_running_loop().run_in_executor(pool, work)
+        return await asyncio.get_running_loop().run_in_executor(self._batch.shared.pool, work)
 
     @property
     def _not_begun(self) -> int | None:
         if self._batch.total is not None:
             return self._batch.total - self._begun
-        return 0 if self._is_read else None
+        return 0 if self._reading.is_done else None
 
     def _progress(self) -> Progress:
         totals = self._totals

@@ -1,4 +1,4 @@
-"""A run as OpenTelemetry spans: OTLP/JSON by the conventions for generative AI, without any content.
+"""A run as OpenTelemetry spans: OTLP/JSON by the conventions for generative AI, without content by default.
 
 The names are those of https://github.com/open-telemetry/semantic-conventions-genai, the form that of the file
 exporter (https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/): one `TracesData` per line, ids in
@@ -28,25 +28,30 @@ from kata_cli.core.events import (
     UsageReported,
     encode_json,
 )
-from kata_cli.core.messages import ModelRef, Usage
+from kata_cli.output import otlp_attributes as attributes
+from kata_cli.output import otlp_content as content
 
 INTERNAL, CLIENT = 1, 3
 OK, ERROR = 1, 2
 
 # W3C Trace Context: version, trace id, parent id, flags; ids of zeros are invalid.
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
+_TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}")
 
 
 def traces(recorded: Iterable[Recorded], env: Mapping[str, str]) -> bytes:
-    """The spans of a run as one line. A sound `TRACEPARENT` makes them part of the caller's trace."""
-    tracer = _Tracer(env.get("TRACEPARENT", ""))
+    """The spans of a run as one line. A sound `TRACEPARENT` makes them part of the caller's trace.
+
+    What was asked and answered is in them if `otlp_content.is_wanted`.
+    """
+    tracer = _Tracer(env)
     for entry in recorded:
         tracer.note(entry)
     resource = {"service.name": env.get("OTEL_SERVICE_NAME") or "kata", "service.version": __version__}
     data = {
         "resourceSpans": [
             {
-                "resource": {"attributes": _attributes(resource)},
+                "resource": {"attributes": attributes.encoded(resource)},
                 "scopeSpans": [{"scope": {"name": "kata", "version": __version__}, "spans": tracer.spans}],
             }
         ]
@@ -57,10 +62,15 @@ def traces(recorded: Iterable[Recorded], env: Mapping[str, str]) -> bytes:
 class _Tracer:
     """Builds the spans of one run, in the order in which they begin."""
 
-    def __init__(self, parent: str) -> None:
+    def __init__(self, env: Mapping[str, str]) -> None:
         self.spans: list[dict[str, Any]] = []
         self._open: dict[tuple[str, ...], dict[str, Any]] = {}
-        self._parent = _TRACEPARENT.fullmatch(parent.strip())
+        self._parent = _TRACEPARENT.fullmatch(env.get("TRACEPARENT", "").strip())
+        state = _TRACESTATE.fullmatch(env.get("TRACESTATE", ""))
+        self._state = {"traceState": state[0]} if self._parent and state else {}
+        self._has_content = content.is_wanted(env)
+        self._session = ""
+        self._stops: dict[str, str] = {}
 
     def trace_id(self, run_id: str) -> str:
         return self._parent[1] if self._parent else hashlib.sha256(run_id.encode()).hexdigest()[:32]
@@ -69,39 +79,70 @@ class _Tracer:
         """Begin, add to or end the span that an event belongs to."""
         match entry.event:
             case RunStarted() as event:
-                self._begin(entry, ("run",), (), f"invoke_workflow {event.workflow}", INTERNAL, _run(event))
+                self._session = event.session_id
+                self._begin(
+                    entry,
+                    ("run",),
+                    (),
+                    f"invoke_workflow {event.workflow}",
+                    INTERNAL,
+                    attributes.of_run(event),
+                )
             case RunFinished(failure=failure, usage=usage):
-                self._end(entry, ("run",), failure, _used(usage))
-            case TaskStarted(task=task, role=role):
-                told = {
-                    "gen_ai.operation.name": "invoke_agent",
-                    "gen_ai.agent.name": role,
-                    "gen_ai.agent.id": task,
-                }
-                self._begin(entry, ("task", task), ("run",), f"invoke_agent {role or task}", INTERNAL, told)
-            case TaskFinished(task=task, failure=failure):
-                self._end(entry, ("attempt", task), failure, {})
-                self._end(entry, ("task", task), failure, {})
-            case AttemptStarted(task=task, model=model) as event:
-                self._begin(
-                    entry, ("attempt", task), ("task", task), f"chat {_model(model)}", CLIENT, _asked(event)
-                )
-            case AttemptFailed(task=task, failure=failure):
-                self._end(entry, ("attempt", task), failure, {})
-            case UsageReported(task=task) as event:
-                self._add(("attempt", task), _answered(event))
-            case ToolStarted(task=task, tool=tool, call_id=call):
-                told = {
-                    "gen_ai.operation.name": "execute_tool",
-                    "gen_ai.tool.name": tool,
-                    "gen_ai.tool.call.id": call,
-                }
-                self._begin(
-                    entry, ("tool", task, call), ("attempt", task), f"execute_tool {tool}", INTERNAL, told
-                )
-            case ToolFinished(task=task, call_id=call, is_error=is_error):
-                failed = Failure(code="task_failed", message="") if is_error else None
-                self._end(entry, ("tool", task, call), failed, {})
+                self._end(entry, ("run",), failure, attributes.of_usage(usage))
+            case TaskStarted() | TaskFinished():
+                self._note_task(entry, entry.event)
+            case ToolStarted() | ToolFinished():
+                self._note_tool(entry, entry.event)
+            case AttemptStarted() | AttemptFailed() | UsageReported():
+                self._note_attempt(entry, entry.event)
+
+    def _note_task(self, entry: Recorded, event: TaskStarted | TaskFinished) -> None:
+        key = ("task", event.task)
+        if isinstance(event, TaskStarted):
+            told = {
+                "gen_ai.operation.name": "invoke_agent",
+                "gen_ai.agent.name": event.role,
+                "gen_ai.agent.id": event.task,
+                "gen_ai.conversation.id": self._session,
+            }
+            self._begin(entry, key, ("run",), f"invoke_agent {event.role or event.task}", INTERNAL, told)
+        else:
+            self._end(entry, ("attempt", event.task), event.failure, self._answer(event.task, event.output))
+            self._reach_back(entry, event.duration_s, key)
+            self._end(entry, key, event.failure, {})
+
+    def _note_attempt(self, entry: Recorded, event: AttemptStarted | AttemptFailed | UsageReported) -> None:
+        key = ("attempt", event.task)
+        if isinstance(event, AttemptStarted):
+            told = {**attributes.of_request(event), "gen_ai.conversation.id": self._session}
+            told |= content.of_request(event.request) if self._has_content else {}
+            self._begin(
+                entry, key, ("task", event.task), f"chat {attributes.model_of(event.model)}", CLIENT, told
+            )
+        elif isinstance(event, UsageReported):
+            self._stops[event.task] = event.stop
+            self._reach_back(entry, event.duration_s, key, ("task", event.task))
+            self._add(key, attributes.of_reply(event))
+        else:
+            self._end(entry, key, event.failure, self._answer(event.task, event.answer))
+
+    def _note_tool(self, entry: Recorded, event: ToolStarted | ToolFinished) -> None:
+        key = ("tool", event.task, event.call_id)
+        if isinstance(event, ToolStarted):
+            told = {
+                "gen_ai.operation.name": "execute_tool",
+                "gen_ai.tool.name": event.tool,
+                "gen_ai.tool.call.id": event.call_id,
+                **(content.of_call(event) if self._has_content else {}),
+            }
+            self._begin(entry, key, ("attempt", event.task), f"execute_tool {event.tool}", INTERNAL, told)
+        else:
+            failed = Failure(code="task_failed", message="") if event.is_error else None
+            self._end(entry, key, failed, content.of_result(event) if self._has_content else {})
+
+    def _answer(self, task: str, text: str) -> dict[str, object]:
+        return content.of_answer(text, self._stops.get(task, "")) if self._has_content else {}
 
     def _begin(
         self,
@@ -116,11 +157,12 @@ class _Tracer:
             "traceId": self.trace_id(entry.run_id),
             "spanId": _id(entry.run_id, *key, str(entry.seq) if key != ("run",) else ""),
             "parentSpanId": self._parent_id(parent),
+            **self._state,
             "name": name,
             "kind": kind,
             "startTimeUnixNano": _nanoseconds(entry.ts),
             "endTimeUnixNano": _nanoseconds(entry.ts),
-            "attributes": _attributes(told),
+            "attributes": attributes.encoded(told),
             "status": {},
         }
         self._open[key] = span
@@ -135,82 +177,22 @@ class _Tracer:
         span["endTimeUnixNano"] = _nanoseconds(entry.ts)
         span["status"] = {"code": ERROR if failure else OK}
         more = {**told, "error.type": failure.code} if failure else told
-        span["attributes"] += _attributes(more)
+        span["attributes"] += attributes.encoded(more)
+
+    def _reach_back(self, entry: Recorded, duration_s: float, *keys: tuple[str, ...]) -> None:
+        """Let spans begin earlier: a stamp is that of a batch, which may hold both ends."""
+        began = int(_nanoseconds(entry.ts)) - round(duration_s * 1e9)
+        for span in filter(None, map(self._open.get, keys)):
+            span["startTimeUnixNano"] = str(min(began, int(span["startTimeUnixNano"])))
 
     def _add(self, key: tuple[str, ...], told: Mapping[str, object]) -> None:
         if key in self._open:
-            self._open[key]["attributes"] += _attributes(told)
+            self._open[key]["attributes"] += attributes.encoded(told)
 
     def _parent_id(self, parent: tuple[str, ...]) -> str:
         if parent in self._open:
             return str(self._open[parent]["spanId"])
         return self._parent[2] if self._parent else ""
-
-
-def _run(event: RunStarted) -> dict[str, object]:
-    return {
-        "gen_ai.operation.name": "invoke_workflow",
-        "gen_ai.conversation.id": event.session_id,
-        "kata.runtime_mode": event.runtime_mode,
-        "kata.workflow": event.workflow,
-    }
-
-
-def _asked(event: AttemptStarted) -> dict[str, object]:
-    request = event.request
-    return {
-        "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": request.model.provider,
-        "gen_ai.request.model": request.model.id,
-        "gen_ai.request.max_tokens": request.max_tokens,
-        "gen_ai.request.temperature": request.temperature,
-        "gen_ai.output.type": "json" if request.schema else "text",
-        "kata.attempt": event.attempt,
-    }
-
-
-def _answered(event: UsageReported) -> dict[str, object]:
-    return {
-        "gen_ai.response.model": _model(event.model),
-        "gen_ai.response.id": event.request_id,
-        "gen_ai.response.finish_reasons": [event.stop] if event.stop else None,
-        "gen_ai.response.time_to_first_chunk": event.first_byte_s,
-        **_used(event.usage),
-        "kata.cost.estimated": event.is_estimated,
-    }
-
-
-def _used(usage: Usage) -> dict[str, object]:
-    return {
-        "gen_ai.usage.input_tokens": usage.input + usage.cache_read + usage.cache_write,
-        "gen_ai.usage.output_tokens": usage.output,
-        "gen_ai.usage.cache_read.input_tokens": usage.cache_read or None,
-        "gen_ai.usage.cache_creation.input_tokens": usage.cache_write or None,
-        "gen_ai.usage.reasoning.output_tokens": usage.reasoning or None,
-        "kata.cost.usd": usage.cost_usd,
-    }
-
-
-def _model(reference: str) -> str:
-    return ModelRef.parse(reference).id if "/" in reference else reference
-
-
-def _attributes(told: Mapping[str, object]) -> list[dict[str, Any]]:
-    return [{"key": key, "value": _value(value)} for key, value in told.items() if value not in (None, "")]
-
-
-def _value(value: object) -> dict[str, Any]:
-    match value:
-        case bool():
-            return {"boolValue": value}
-        case int():
-            return {"intValue": str(value)}
-        case float():
-            return {"doubleValue": value}
-        case list():
-            return {"arrayValue": {"values": [_value(item) for item in value]}}
-        case _:
-            return {"stringValue": str(value)}
 
 
 def _id(*parts: str) -> str:

@@ -14,6 +14,20 @@ def busy(session_id: str) -> KataError:
     return _refusal(409, "busy", told, "steer it, send a follow-up, abort it, or wait")
 
 
+def closing(session_id: str) -> KataError:
+    return _refusal(409, "busy", f"session {session_id} is being closed", "try again: that opens it anew")
+
+
+def queue_full(session_id: str, waiting: int) -> KataError:
+    told = f"session {session_id} has {waiting} messages that wait, and no room for this one"
+    return _refusal(409, "busy", told, "say it once the turn is over, or abort that")
+
+
+def too_long(max_chars: int) -> KataError:
+    told = f"the message and its files are longer than {max_chars} characters"
+    return _refusal(413, "limit_reached", told, "send fewer or shorter files")
+
+
 def not_waiting(told: str) -> KataError:
     return _refusal(409, "usage", told, "GET /api/sessions/{id} lists the calls that are wanted")
 

@@ -11,27 +11,25 @@ import msgspec
 from kata_cli.core.clock import stamp
 from kata_cli.core.errors import Failure, KataError, document
 from kata_cli.core.events import encode_json
-from kata_cli.core.messages import ToolCall
 from kata_cli.core.session import CompactionEntry, HeadEntry, MessageEntry, Session, SettingsEntry
 from kata_cli.service import conversation, errors
-from kata_cli.service.documents import (
+from kata_cli.service.documents import LiveSession, Queue, ToolResult
+from kata_cli.service.live_events import (
     Bye,
     Compacted,
     Done,
     Failed,
-    LiveSession,
     MessageAdded,
-    Queue,
     SessionChanged,
     SessionEvent,
-    ToolEvent,
-    ToolResult,
 )
 from kata_cli.service.log import Log, Logged
 from kata_cli.service.turn import Answer
+from kata_cli.service.wanted import WantedCalls
 from kata_cli.service.workplace import OpenTree, Workplace
 
 MAX_QUEUED = 32
+MAX_QUEUED_CHARS = 1024 * 1024  # all that waits goes out with each `session` event
 ABORTED = Failure(code="interrupted", message="the turn was aborted", remediation="send another message")
 
 
@@ -44,19 +42,26 @@ class Live:
         self.log = Log(epoch)
         self._tree = tree
         self._place = place
+        self._closing = asyncio.Lock()
         self._work: asyncio.Task[None] | None = None
+        self._aborted: asyncio.Task[None] | None = None
         self.is_running = False
         self.is_broken = False
         self._answer: Answer | None = None
         self._steering: list[str] = []
         self._follow_up: list[str] = []
-        self._wanted: dict[str, tuple[ToolCall, asyncio.Future[ToolResult]]] = {}
+        self._wanted = WantedCalls(place.limits.tool_s, self._publish)
         self._loop = asyncio.get_running_loop()
         self.born_s = self.touched_s = self._loop.time()
 
     @property
     def session(self) -> Session:
         return self._tree.session
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the session has to be taken up anew: it is closed, or its file cannot be written."""
+        return self.is_closed or (self.is_broken and not self.is_running)
 
     @property
     def partial(self) -> str:
@@ -68,7 +73,7 @@ class Live:
         told = conversation.describe(self.session, self._place.runtime_mode, self.model)
         told.status = "closed" if self.is_closed else "running" if self.is_running else "idle"
         told.queue = Queue(steering=list(self._steering), follow_up=list(self._follow_up))
-        told.wanted = [call for call, _ in self._wanted.values()]
+        told.wanted = self._wanted.calls
         told.last_event_id = self.log.last_id
         return told
 
@@ -84,6 +89,7 @@ class Live:
             self.send(text)
             return "now"
         if await self._place.backend.provider.steer(self.session.id, text):
+            self._check_open()
             self._add(MessageEntry(role="user", text=text))
             return "now"
         self._queue(self._steering, text)
@@ -99,13 +105,11 @@ class Live:
 
     def take_result(self, result: ToolResult) -> None:
         """Take what came of a tool call. Raises `KataError` usage when nobody waits for it."""
-        _, awaited = self._wanted.get(result.call_id, (None, None))
-        if awaited is None or awaited.done():
-            raise errors.not_waiting(f"no tool call {result.call_id[:80]!r} is waiting for its result")
-        awaited.set_result(result)
+        self._wanted.take(result)
 
     def change(self, settings: SettingsEntry, model: str) -> None:
-        """Other settings from the next request on."""
+        """Other settings from the next request on. Raises `KataError` busy when it is closed meanwhile."""
+        self._check_open()
         self._tree.append(settings, ts=self._now())
         self.model = model
         self._publish_state()
@@ -125,22 +129,27 @@ class Live:
         """End the turn under way, if there is one, and drop what waits."""
         self._steering.clear()
         self._follow_up.clear()
-        if self._work is not None and not self._work.done():
-            self._work.cancel()
-            await asyncio.wait([self._work])
-            if self.is_running:  # it was cancelled before its first step
-                self._end_badly(ABORTED)
+        work = self._work
+        if work is None or work.done():
+            return
+        if self._aborted is not work:  # a second cancellation would break off how the agent is stopped
+            self._aborted = work
+            work.cancel()
+        await asyncio.wait([work])
+        if self.is_running and self._work is work:  # it was cancelled before its first step
+            self._end_badly(ABORTED)
 
     async def close(self, reason: str) -> None:
-        """Let the session go: it stays on disk. Twice is harmless."""
-        if self.is_closed:
-            return
-        self.is_closed = True
-        await self.abort()
-        self.log.append(Bye(reason=reason))
-        self.log.close()
-        self._tree.close()
-        await self._place.backend.provider.leave(self.session.id)
+        """Let the session go: it stays on disk. Who says so again waits until it has gone."""
+        async with self._closing:
+            if self.is_closed:
+                return
+            self.is_closed = True
+            await self.abort()
+            self.log.append(Bye(reason=reason))
+            self.log.close()
+            self._tree.close()
+            await self._place.backend.provider.leave(self.session.id)
 
     def snapshot(self) -> Logged:
         """The session as it stands, as the event that a stream begins with."""
@@ -149,6 +158,10 @@ class Live:
     def _check_free(self) -> None:
         if self.is_running:
             raise errors.busy(self.session.id)
+
+    def _check_open(self) -> None:
+        if self.is_closed:
+            raise errors.closing(self.session.id)
 
     def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
         self.is_running = True
@@ -185,7 +198,7 @@ class Live:
         while True:
             entry = self._add(await self._ask())
             for call in entry.calls:
-                self._add(await self._result_of(call))
+                self._add(await self._wanted.ask(call))
             if not (self._add_steering() or entry.calls):
                 break
         if not self._follow_up:
@@ -212,24 +225,6 @@ class Live:
             if (broken := self._answer.broken_off()) is not None:
                 self._add(broken)
             raise
-
-    async def _result_of(self, call: ToolCall) -> MessageEntry:
-        """What the client says came of a call; silence for too long is a failed call."""
-        awaited: asyncio.Future[ToolResult] = self._loop.create_future()
-        self._wanted[call.id] = (call, awaited)
-        self._publish(ToolEvent(state="wanted", call_id=call.id, tool=call.name, input=call.arguments))
-        limit_s = self._place.limits.tool_s
-        try:
-            async with asyncio.timeout(limit_s):
-                result = await awaited
-        except TimeoutError:
-            told = f"no result came within {limit_s:g} s"
-            result = ToolResult(call_id=call.id, output=told, is_error=True)
-        finally:
-            self._wanted.pop(call.id, None)
-        is_error = result.is_error
-        self._publish(ToolEvent(state="answered", call_id=call.id, tool=call.name, is_error=is_error))
-        return MessageEntry(role="tool", text=result.output, call_id=call.id, is_error=is_error)
 
     async def _compact(self) -> None:
         summary = await self._place.backend.summary(self.session)
@@ -261,15 +256,15 @@ class Live:
         return added
 
     def _queue(self, queue: list[str], text: str) -> None:
-        if len(self._steering) + len(self._follow_up) >= MAX_QUEUED:
-            raise errors.busy(self.session.id)
+        waiting = [*self._steering, *self._follow_up]
+        if len(waiting) >= MAX_QUEUED or sum(map(len, waiting)) + len(text) > MAX_QUEUED_CHARS:
+            raise errors.queue_full(self.session.id, len(waiting))
         queue.append(text)
         self._publish_state()
 
     def _end_badly(self, failure: Failure) -> None:
         self._steering.clear()
         self._follow_up.clear()
-        self._wanted.clear()
         self.is_broken = self.is_broken or failure.code == "io"
         self._rest()
         self._publish(Failed(error=document(failure, self._place.runtime_mode)))

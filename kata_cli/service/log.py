@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator
 from typing import NamedTuple
 
 from kata_cli.core.events import encode_json
-from kata_cli.service.documents import Reset, SessionEvent
+from kata_cli.service.live_events import Reset, SessionEvent
 
 MAX_EVENTS = 1024
-MAX_BYTES = 1024 * 1024
+MAX_BYTES = 4 * 1024 * 1024
 
 
 class Logged(NamedTuple):

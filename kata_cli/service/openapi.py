@@ -14,8 +14,9 @@ import msgspec
 from kata_cli import __version__
 from kata_cli.core.errors import ErrorDocument
 from kata_cli.service import openapi_socket
-from kata_cli.service.documents import AnyEvent, Asked, Health, Nothing, Send
+from kata_cli.service.documents import Asked, Health, Nothing, Send
 from kata_cli.service.event_id import EventId
+from kata_cli.service.live_events import AnyEvent
 from kata_cli.service.openapi_parts import REF, cleaned, content, reference
 from kata_cli.service.operations import OPERATIONS, Operation
 

@@ -72,7 +72,7 @@ class SessionPool:
         self.read(session_id)
         async with self._opening:
             live = self._live.get(session_id)
-            if live is not None and live.is_broken and not live.is_running:
+            if live is not None and live.is_spent:
                 await self.close(session_id, "its file could not be written")
                 live = None
             return live or await self._taken_up(session_id)
@@ -97,10 +97,15 @@ class SessionPool:
         return tree
 
     async def close(self, session_id: str, reason: str) -> None:
-        """Let a session go, if it is live."""
-        if live := self._live.get(session_id):
+        """Let a session go, if it is live. It may be live anew by the time that this returns."""
+        live = self._live.get(session_id)
+        if live is None:
+            return
+        try:
             await live.close(reason)
-            self._live.pop(session_id, None)
+        finally:
+            if self._live.get(session_id) is live:
+                del self._live[session_id]
 
     async def aclose(self) -> None:
         """Let all sessions go, and take no more."""

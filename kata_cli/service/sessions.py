@@ -38,6 +38,8 @@ MAX_TOOLS = 128
 # As Anthropic and OpenAI bound the names of tools.
 TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MAX_TITLE_CHARS = 200
+MAX_FILES = 128
+MAX_MESSAGE_CHARS = 2 * 1024 * 1024  # with all of its files
 TURN_ENDS = ("done", "error", "bye")
 
 
@@ -200,11 +202,17 @@ class Sessions:
         await self.pool.aclose()
 
     def _message(self, live: Live, asked: Send) -> str:
-        """The message with the files that go with it, fenced."""
+        """The message with the files that go with it, fenced. Raises `KataError`."""
+        if len(asked.files) > MAX_FILES:
+            raise errors.bad_request(f"{len(asked.files)} files are more than the {MAX_FILES} of a message")
         directory = live.session.settings.directory
         read = self.place.workspace.read
-        files = [fence("file", read(directory, name), {"path": name}) for name in asked.files]
-        return "\n\n".join([_checked(asked.message), *files])
+        message = _checked(asked.message)
+        for name in asked.files:
+            message += "\n\n" + fence("file", read(directory, name), {"path": name})
+            if len(message) > MAX_MESSAGE_CHARS:
+                raise errors.too_long(MAX_MESSAGE_CHARS)
+        return message
 
     def _title(self, text: str) -> str:
         return one_line(self.place.redactor.text(text), MAX_TITLE_CHARS)

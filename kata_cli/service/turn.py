@@ -27,7 +27,7 @@ from kata_cli.core.events import (
 from kata_cli.core.messages import Reply, Request, ToolCall, Usage
 from kata_cli.core.redact import Redactor, StreamRedactor
 from kata_cli.core.session import MessageEntry, ToolStep
-from kata_cli.service.documents import Delta, Retrying, SessionEvent, ToolEvent
+from kata_cli.service.live_events import Delta, Retrying, SessionEvent, ToolEvent
 from kata_cli.service.workplace import Workplace
 
 GATHER_S = 0.01

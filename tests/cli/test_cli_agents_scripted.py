@@ -13,6 +13,7 @@ from cli.shell import Ended, Shell
 from kata_cli.core.errors import ErrorDocument
 from kata_cli.core.messages import ToolCall, Usage
 from kata_cli.service import documents as d
+from kata_cli.service import live_events as e
 from servers.behaviours import Behaviour, Raw, Seen, Status
 from servers.vendor import VendorServer
 
@@ -45,8 +46,8 @@ def told(entry: str, role: str, text: str) -> d.Told:
     return msgspec.convert({"entry": entry, "ts": "", "role": role, "text": text}, d.Told)
 
 
-def done(text: str, **changes: object) -> d.Done:
-    end = d.Done(entry="e4", text=text, stop="stop", model="served-1", usage=Usage(7, 5), duration_s=0.5)
+def done(text: str, **changes: object) -> e.Done:
+    end = e.Done(entry="e4", text=text, stop="stop", model="served-1", usage=Usage(7, 5), duration_s=0.5)
     return msgspec.structs.replace(end, **changes)
 
 
@@ -67,7 +68,7 @@ class Scripted:
     """A service with one session. Each stream gets the events of the next list and ends."""
 
     def __init__(
-        self, *streams: Sequence[d.SessionEvent], messages: Sequence[d.Told] = (), status: str = "idle"
+        self, *streams: Sequence[e.SessionEvent], messages: Sequence[d.Told] = (), status: str = "idle"
     ) -> None:
         self.asked: list[Seen] = []
         self._streams = list(streams)
@@ -87,7 +88,7 @@ class Scripted:
                 return self._stream(self._streams.pop(0) if self._streams else ())
         return Status(status=404, text="<html>nobody", content_type="text/html")
 
-    def _stream(self, events: Sequence[d.SessionEvent]) -> Raw:
+    def _stream(self, events: Sequence[e.SessionEvent]) -> Raw:
         frames = ""
         for event in events:
             self._number += 1
@@ -118,12 +119,12 @@ def agents(shell: Shell, script: Callable[[Seen], Behaviour], word: str, *args: 
 def test_tools_retries_and_figures_are_told(shell: Shell) -> None:
     """Stderr has a line for each tool call, each retry and the end; nothing in them can obey a terminal."""
     events = [
-        d.SessionChanged(session=live(status="running")),
-        d.ToolEvent(state="started", call_id="c1", tool="read", input='{"path": "a\x1b[2J.py"}'),
-        d.ToolEvent(state="finished", call_id="c1", tool="read", is_error=True),
-        d.ToolEvent(state="wanted", call_id="c2", tool="lookup", input="{}"),
-        d.Retrying(error=error("rate_limited", 6), delay_s=0.5),
-        d.Delta(text="half an ans"),
+        e.SessionChanged(session=live(status="running")),
+        e.ToolEvent(state="started", call_id="c1", tool="read", input='{"path": "a\x1b[2J.py"}'),
+        e.ToolEvent(state="finished", call_id="c1", tool="read", is_error=True),
+        e.ToolEvent(state="wanted", call_id="c2", tool="lookup", input="{}"),
+        e.Retrying(error=error("rate_limited", 6), delay_s=0.5),
+        e.Delta(text="half an ans"),
         done("The \x1b[31manswer\n\n", usage=Usage(7000, 500, cost_usd=0.25)),
     ]
     ended = agents(shell, Scripted(events), "send", SESSION, "Hello")
@@ -147,7 +148,7 @@ def test_an_answer_that_is_no_whole_one(shell: Shell, stop: str, code: int) -> N
 @pytest.mark.parametrize(("code", "exit_code"), [("invalid_auth", 4), ("quota_exhausted", 5), ("newer", 7)])
 def test_a_failure_keeps_its_code(shell: Shell, code: str, exit_code: int) -> None:
     """What the service failed of decides the exit code, also a code that only a later kata knows."""
-    script = Scripted([d.Failed(error=error(code, exit_code))])
+    script = Scripted([e.Failed(error=error(code, exit_code))])
     ended = agents(shell, script, "send", SESSION, "--json", "Hello")
     assert (ended.code, ended.document["exit_code"], ended.document["text"]) == (exit_code, exit_code, None)
     assert ended.error["remediation"] == "do otherwise"
@@ -157,7 +158,7 @@ def test_an_answer_whose_events_are_gone_is_in_the_history(shell: Shell) -> None
     """After a reset the answer to this message is taken from the history, and never an earlier one."""
     before = [told("e1", "user", "Earlier"), told("e2", "assistant", "An earlier answer")]
     after = [*before, told("e3", "user", "Hello"), told("e4", "assistant", "The answer")]
-    reset = [d.Reset(reason="gone")]
+    reset = [e.Reset(reason="gone")]
     found = agents(shell, Scripted(reset, messages=after), "send", SESSION, "--format", "jsonl", "Hello")
     assert found.code == 0
     assert [event["type"] for event in found.events] == ["reset", "done"]
@@ -169,11 +170,11 @@ def test_an_answer_whose_events_are_gone_is_in_the_history(shell: Shell) -> None
 
 def test_a_message_is_sent_once(shell: Shell) -> None:
     """A stream that ends in the middle is gone on with behind its last event, until nothing more comes."""
-    script = Scripted([d.Delta(text="a")], [d.Bye(reason="slow")], [d.Delta(text="b"), done("ab")])
+    script = Scripted([e.Delta(text="a")], [e.Bye(reason="slow")], [e.Delta(text="b"), done("ab")])
     assert agents(shell, script, "send", SESSION, "Hello").text == "ab\n"
     seen = [asked.headers.get("last-event-id") for asked in script.asked if asked.path.endswith("/stream")]
     assert seen == [None, "abc.3", "abc.4"]
-    ended = agents(shell, Scripted([d.Delta(text="a")]), "send", SESSION, "--format", "jsonl", "Hello")
+    ended = agents(shell, Scripted([e.Delta(text="a")]), "send", SESSION, "--format", "jsonl", "Hello")
     assert ended.code == 6
     assert [event["type"] for event in ended.events] == ["delta", "error"]
 

@@ -48,7 +48,7 @@ def configured(shell: Shell, server: VendorServer, limits: Mapping[str, int]) ->
     lines = ['kind = "openai"', f'base_url = "{server.openai_url}"', 'default_model = "some"']
     lines += [f"{name} = {value}" for name, value in limits.items()]
     path = shell.home / ".config/kata/config.toml"
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(['provider = "here"', "[providers.here]", *lines]) + "\n")
 
 
@@ -105,3 +105,14 @@ def test_r4_a_429_slows_all_requests_and_loses_none(shell: Shell, command: Comma
     assert ended.code == 0, ended.stderr
     assert len(vendor.asked_s) == COUNT + 1
     assert vendor.span_s(first=COUNT - 3) > 2.6  # of 4 s; at the full pace 2 s
+
+
+def test_a_replay_waits_for_nobody(shell: Shell) -> None:
+    """With one request a minute a run of eight would take seven minutes; a record has no such limit."""
+    with VendorServer(Vendor()) as server:
+        configured(shell, server, {})
+        assert run(shell, "Why?", COUNT).code == 0
+        configured(shell, server, {"rpm": 1})
+    ended = shell.kata("run", "--no-stdin", "--replay", "last")
+    assert ended.code == 0, ended.stderr
+    assert ended.text == "Because.\n"

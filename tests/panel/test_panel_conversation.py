@@ -88,7 +88,7 @@ def test_tools_of_the_agent_are_folded_steps_of_its_answer(shown: Page) -> None:
     assert step.get_attribute("open") is None
     step.locator("summary").click()
     expect(step.locator("pre").last).to_have_text("text ^[[31m of <b>it</b>")
-    expect(step.locator("pre").first).to_have_text('{ "path": "a.py" }')
+    expect(step.locator("pre").first).to_have_text("path: a.py")
     _show(shown, _message("assistant", "Done.", steps=[{"tool": "look_up", "input": "a", "is_error": True}]))
     expect(shown.locator("#list .step .state")).to_have_text(["failed"])
 
@@ -121,6 +121,22 @@ def test_a_history_pairs_calls_with_results(shown: Page) -> None:
     expect(shown.locator(".step")).to_have_count(3)
     assert shown.locator(".step .code:last-child code").all_text_contents() == ["lost", "first", "second"]
     expect(shown.locator(".step.failed")).to_have_count(1)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ('{"a": "x\\ny", "b": [1, {"c": null}]}', 'a: x\ny\nb: [1,{"c":null}]'),
+        ("plain <b>", "plain <b>"),
+        ("null", "null"),
+        ("[" * 100_000 + "]" * 100_000, "[" * 100_000 + "]" * 100_000),
+    ],
+    ids=["arguments", "text", "null", "deep"],
+)
+def test_the_input_of_a_tool_is_shown_whatever_it_is(shown: Page, given: str, told: str) -> None:
+    """Arguments stand in lines of their own; all else, also what is nested without end, stays as it is."""
+    _show(shown, _tool("started", input=given))
+    assert shown.locator(".step pre").first.text_content() == told
 
 
 def test_thinking_is_folded_and_steering_stands_in_order(shown: Page) -> None:

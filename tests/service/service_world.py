@@ -54,7 +54,7 @@ class MockBackend:
             credentials=_NoKeys(),
             clock=clock,
             on_secret=redactor.learn,
-            connect=lambda *given: MockProvider(*given, scenario),
+            connect=lambda at, key, limits: MockProvider(at, key, limits, scenario),
             jitter=lambda: 0.0,
         )
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kata_cli.core import loop
-from kata_cli.service.documents import Delta
+from kata_cli.service.live_events import Delta
 from kata_cli.service.log import Log, Logged
 
 

@@ -14,7 +14,8 @@ from jsonschema import Draft202012Validator
 
 from kata_cli.core.events import encode_json
 from kata_cli.service import openapi, rpc
-from kata_cli.service.documents import TYPES, Create, Send
+from kata_cli.service.documents import Create, Send
+from kata_cli.service.live_events import TYPES
 from kata_cli.service.operations import OPERATIONS, Operation
 from kata_cli.service.sessions import Sessions
 from service.live_bench import Backend, workplace

@@ -41,6 +41,7 @@ export function short(count) {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)}${unit}`;
 }
 
+const MAX_GIST_CHARS = 300;
 const STATES = {
   started: "running",
   asked: "",
@@ -54,11 +55,15 @@ export function stepNode(step) {
   const made = node(
     "details",
     { class: "step" },
-    node("summary", {}, node("span", { class: "tool" }, step.tool), node("span", { class: "gist" }), node("span", { class: "state" })),
+    node("summary", {}, part("tool", step.tool), part("gist"), part("state")),
     node("div", { class: "parts" }),
   );
   fillStep(made, step);
   return made;
+}
+
+function part(name, text = "") {
+  return node("span", { class: name }, text);
 }
 
 /** Show what has become of a tool call. */
@@ -66,35 +71,23 @@ export function fillStep(made, step) {
   const isOpenEnded = step.state === "started" || step.state === "wanted";
   made.classList.toggle("running", isOpenEnded);
   made.classList.toggle("failed", Boolean(step.is_error));
-  write(made.querySelector(".gist"), gist(step.input ?? ""));
+  const given = fields(step.input ?? "");
+  write(made.querySelector(".gist"), given.join(" ").slice(0, MAX_GIST_CHARS).replace(/\s+/g, " "));
   write(made.querySelector(".state"), step.is_error ? "failed" : STATES[step.state]);
-  const parts = [["Input", pretty(step.input ?? "")], ["Output", step.output ?? ""]].filter(([, text]) => text);
+  const parts = [["Input", given.join("\n")], ["Output", step.output ?? ""]].filter(([, text]) => text);
   made.querySelector(".parts").replaceChildren(
     ...parts.flatMap(([name, text]) => [node("p", { class: "part" }, name), codeNode(text)]),
   );
 }
 
-// What a call is about, in a line: the values of its arguments say it.
-function gist(input) {
-  const given = parsed(input);
-  const text = given && typeof given === "object" ? Object.entries(given).map(([name, value]) => `${name}: ${plain(value)}`).join(" ") : input;
-  return text.slice(0, 400).replace(/\s+/g, " ").trim();
-}
-
-function plain(value) {
-  return typeof value === "string" ? value : JSON.stringify(value);
-}
-
-function pretty(input) {
-  const given = parsed(input);
-  return given && typeof given === "object" ? JSON.stringify(given, null, 2) : input;
-}
-
-function parsed(text) {
+// What a call is given, as a line for each argument; text that is no JSON, or nested too deeply, stays as it is.
+function fields(input) {
   try {
-    return JSON.parse(text);
+    const given = JSON.parse(input);
+    if (typeof given !== "object" || given === null) return [input];
+    return Object.entries(given).map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`);
   } catch {
-    return undefined;
+    return [input];
   }
 }
 
