@@ -80,14 +80,7 @@ class _Tracer:
         match entry.event:
             case RunStarted() as event:
                 self._session = event.session_id
-                self._begin(
-                    entry,
-                    ("run",),
-                    (),
-                    f"invoke_workflow {event.workflow}",
-                    INTERNAL,
-                    attributes.of_run(event),
-                )
+                self._begin(entry, ("run",), (), event.workflow, INTERNAL, attributes.of_run(event))
             case RunFinished(failure=failure, usage=usage):
                 self._end(entry, ("run",), failure, attributes.of_usage(usage))
             case TaskStarted() | TaskFinished():
@@ -106,7 +99,7 @@ class _Tracer:
                 "gen_ai.agent.id": event.task,
                 "gen_ai.conversation.id": self._session,
             }
-            self._begin(entry, key, ("run",), f"invoke_agent {event.role or event.task}", INTERNAL, told)
+            self._begin(entry, key, ("run",), event.role or event.task, INTERNAL, told)
         else:
             self._end(entry, ("attempt", event.task), event.failure, self._answer(event.task, event.output))
             self._reach_back(entry, event.duration_s, key)
@@ -117,9 +110,7 @@ class _Tracer:
         if isinstance(event, AttemptStarted):
             told = {**attributes.of_request(event), "gen_ai.conversation.id": self._session}
             told |= content.of_request(event.request) if self._has_content else {}
-            self._begin(
-                entry, key, ("task", event.task), f"chat {attributes.model_of(event.model)}", CLIENT, told
-            )
+            self._begin(entry, key, ("task", event.task), attributes.model_of(event.model), CLIENT, told)
         elif isinstance(event, UsageReported):
             self._stops[event.task] = event.stop
             self._reach_back(entry, event.duration_s, key, ("task", event.task))
@@ -136,7 +127,7 @@ class _Tracer:
                 "gen_ai.tool.call.id": event.call_id,
                 **(content.of_call(event) if self._has_content else {}),
             }
-            self._begin(entry, key, ("attempt", event.task), f"execute_tool {event.tool}", INTERNAL, told)
+            self._begin(entry, key, ("attempt", event.task), event.tool, INTERNAL, told)
         else:
             failed = Failure(code="task_failed", message="") if event.is_error else None
             self._end(entry, key, failed, content.of_result(event) if self._has_content else {})
@@ -149,7 +140,7 @@ class _Tracer:
         entry: Recorded,
         key: tuple[str, ...],
         parent: tuple[str, ...],
-        name: str,
+        subject: str,
         kind: int,
         told: Mapping[str, object],
     ) -> None:
@@ -158,7 +149,7 @@ class _Tracer:
             "spanId": _id(entry.run_id, *key, str(entry.seq) if key != ("run",) else ""),
             "parentSpanId": self._parent_id(parent),
             **self._state,
-            "name": name,
+            "name": f"{told['gen_ai.operation.name']} {subject}",
             "kind": kind,
             "startTimeUnixNano": _nanoseconds(entry.ts),
             "endTimeUnixNano": _nanoseconds(entry.ts),

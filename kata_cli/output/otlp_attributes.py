@@ -1,4 +1,4 @@
-"""The attributes of spans, without any content: names of the conventions, and `kata.` where they have none."""
+"""The attributes of spans, without any content: names of the conventions, `kata.` where they have none."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def of_run(event: RunStarted) -> dict[str, object]:
     return {
         "gen_ai.operation.name": "invoke_workflow",
         "gen_ai.conversation.id": event.session_id,
-        "kata.runtime_mode": event.runtime_mode,
         "gen_ai.workflow.name": event.workflow,
+        "kata.runtime_mode": event.runtime_mode,
     }
 
 
@@ -55,10 +55,12 @@ def of_usage(usage: Usage) -> dict[str, object]:
 
 
 def model_of(reference: str) -> str:
+    """The model's own id, without its provider."""
     return ModelRef.parse(reference).id if "/" in reference else reference
 
 
 def encoded(told: Mapping[str, object]) -> list[dict[str, Any]]:
+    """The attributes that have a value, in the form of OTLP/JSON: integers of 64 bits are strings there."""
     return [{"key": key, "value": _value(value)} for key, value in told.items() if value not in (None, "")]
 
 

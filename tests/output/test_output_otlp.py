@@ -1,4 +1,4 @@
-"""The spans of a run: their tree, names and attributes, in the form of the OTLP file exporter."""
+"""The spans of a run: their tree, names, times and attributes, in the form of the OTLP file exporter."""
 
 from __future__ import annotations
 
@@ -114,6 +114,32 @@ def test_an_answer_tells_model_tokens_and_cost() -> None:
     assert (answer["gen_ai.usage.input_tokens"], answer["gen_ai.usage.output_tokens"]) == ("8", "4")
     assert answer["gen_ai.response.time_to_first_chunk"] == 0.25
     assert answer["kata.cost.usd"] == 0.5
+    assert answer["gen_ai.request.stream"] is True
+
+
+def test_spans_name_their_workflow_and_conversation() -> None:
+    """The session is the conversation, for every span of a request or above."""
+    run, task, first, second, _ = spans(EVENTS)
+    assert told(run)["gen_ai.workflow.name"] == "ask"
+    assert {told(span)["gen_ai.conversation.id"] for span in (run, task, first, second)} == {"s-1"}
+
+
+def test_an_attribute_is_told_once() -> None:
+    """Names are unique within a span, whatever adds to it."""
+    for span in spans(EVENTS):
+        names = [entry["key"] for entry in span["attributes"]]
+        assert len(names) == len(set(names))
+
+
+def test_a_span_is_as_long_as_what_it_measures() -> None:
+    """Both ends may have one stamp, that of their batch; then the measured duration says when it began."""
+    moment = "2026-11-21T05:44:30.000Z"
+    usage = UsageReported(task="look", attempt=2, usage=USAGE, duration_s=1.5)
+    end = TaskFinished(task="look", status="completed", duration_s=2.0)
+    batch = [Recorded(seq, moment, "r", event) for seq, event in enumerate([*EVENTS[1:3], usage, end])]
+    found = json.loads(traces(batch, {}))["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    lengths = [int(span["endTimeUnixNano"]) - int(span["startTimeUnixNano"]) for span in found]
+    assert lengths == [2_000_000_000, 1_500_000_000]
 
 
 def test_a_failure_marks_its_span_with_its_code() -> None:
@@ -136,6 +162,14 @@ def test_a_sound_traceparent_makes_the_run_a_part_of_that_trace() -> None:
     found = spans(EVENTS, {"TRACEPARENT": PARENT})
     assert {span["traceId"] for span in found} == {"0af7651916cd43dd8448eb211c80319c"}
     assert found[0]["parentSpanId"] == "b7ad6b7169203331"
+
+
+def test_the_state_of_the_callers_trace_goes_with_it() -> None:
+    """`TRACESTATE` is passed on as it is; garbled, or without a sound `TRACEPARENT`, it is dropped."""
+    state = {"TRACESTATE": "vendor=1"}
+    assert {span["traceState"] for span in spans(EVENTS, {"TRACEPARENT": PARENT, **state})} == {"vendor=1"}
+    for env in (state, {"TRACEPARENT": PARENT, "TRACESTATE": "a\n"}, {"TRACEPARENT": PARENT}):
+        assert all("traceState" not in span for span in spans(EVENTS, env))
 
 
 def test_no_content_is_in_the_spans() -> None:

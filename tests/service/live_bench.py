@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
@@ -159,14 +158,6 @@ def workplace(root: Path, backend: Backend, bugs: list[BaseException]) -> Workpl
     )
 
 
-class Abortable(HttpToolsProtocol):
-    """Gives an app the way to drop a connection."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.app_state = {**self.app_state, "abort": transport.abort}
-
-
 class Site:
     """The service on a loopback port while the `with` block lasts. `on_loop` runs things beside it."""
 
@@ -182,7 +173,6 @@ class Site:
         listener = small_listener()
         guard = Guard(token=TOKEN, port=port_of(listener))
         options = uvicorn_options(ConnectionLimits())
-        options["http"] = type("Protocol", (Abortable, options["http"]), {})
         self.server = Loopback(guarded(self._app, guard), listener=listener, lifespan="on", **options)
         self.url = self.server.url
         self.socket_url = f"ws://127.0.0.1:{self.server.port}/api/ws"
