@@ -16,6 +16,7 @@ from cli.live_service import LiveService
 from cli.service_client import Client, events
 from cli.shell import Shell
 from servers.vendor import Reply, VendorServer
+from servers.wire import Call
 
 END_S = 3.0  # H8: from the first signal to the end of the process
 
@@ -114,6 +115,33 @@ def test_native_sessions_ask_the_vendor_with_the_whole_conversation(shell: Shell
             assert client.turn(session_id, "Two")[-1]["text"] == "Second answer."
         asked = [message["role"] for message in vendor.requests[-1].body["messages"]]
     assert asked == ["user", "assistant", "user"]
+
+
+def test_a_client_answers_the_tool_calls_of_a_real_model_protocol(shell: Shell) -> None:
+    """The call reaches the client as `wanted`, its result reaches the vendor in the vendor's own form."""
+    call = Call(id="call_1", name="weather", arguments='{"city": "Ulm"}')
+    replies = [Reply(text="", calls=[call], stop="tool_use"), Reply(text="It rains in Ulm.")]
+    tool = {"name": "weather", "description": "The weather.", "parameters": {"type": "object"}}
+    with VendorServer(replies) as vendor:
+        env = {"OPENAI_API_KEY": "sk-canary-key", "OPENAI_BASE_URL": vendor.openai_url}
+        with NativeService(shell, env) as service:
+            client = client_of(service)
+            session_id = client.create(tools=[tool], model="openai/gpt-5")
+            path = f"/api/sessions/{session_id}"
+            with client.open("POST", f"{path}/stream", {"message": "Weather in Ulm?"}) as stream:
+                told = events(stream)
+                wanted = next(event for event in told if event["type"] == "tool")
+                assert (wanted["state"], wanted["tool"], wanted["input"]) == (
+                    "wanted",
+                    "weather",
+                    '{"city": "Ulm"}',
+                )
+                given = {"call_id": wanted["call_id"], "output": "rain"}
+                assert client.ask("POST", f"{path}/tool-result", given)[0] == 200
+                assert list(told)[-1]["text"] == "It rains in Ulm."
+        asked = json.dumps(vendor.requests[-1].body)
+    assert "rain" in asked
+    assert "call_1" in asked
 
 
 class NativeService(LiveService):

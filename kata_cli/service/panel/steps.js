@@ -84,7 +84,7 @@ export function fillStep(made, step) {
 function fields(input) {
   try {
     const given = JSON.parse(input);
-    if (typeof given !== "object" || given === null) return [input];
+    if (typeof given !== "object" || given === null || Array.isArray(given)) return [input];
     return Object.entries(given).map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`);
   } catch {
     return [input];
