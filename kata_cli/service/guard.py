@@ -62,7 +62,7 @@ class Guard:
 
     def check(self, asked: Asked) -> Refusal | None:
         """Why a request is refused, by the first check that it does not pass; None when it is served."""
-        checks = (_target, self._host, self._origin, self._bearer, _content_type, framing, _length)
+        checks = (_target, self._host, self._origin, self._bearer, _socket, _content_type, framing, _length)
         return next((found for check in checks if (found := check(asked))), None)
 
     def _host(self, asked: Asked) -> Refusal | None:
@@ -176,6 +176,13 @@ def _target(asked: Asked) -> Refusal | None:
             400, "the path is not a plain one", "send it without dots and control characters"
         )
     return None
+
+
+def _socket(asked: Asked) -> Refusal | None:
+    """Refuse a handshake to anything else; the app would do so too, without saying why."""
+    if not asked.is_socket or asked.path == SOCKET_PATH:
+        return None
+    return refusal.final(404, "there is no WebSocket at this address", f"connect to {SOCKET_PATH}")
 
 
 def _content_type(asked: Asked) -> Refusal | None:

@@ -66,7 +66,7 @@ class Live:
     @property
     def partial(self) -> str:
         """What has been shown of an answer under way."""
-        return self._answer.partial if self._answer and self.is_running else ""
+        return self._answer.partial if self._answer else ""
 
     def told(self) -> LiveSession:
         """The session as it stands."""
@@ -225,6 +225,8 @@ class Live:
             if (broken := self._answer.broken_off()) is not None:
                 self._add(broken)
             raise
+        finally:
+            self._answer = None
 
     async def _compact(self) -> None:
         summary = await self._place.backend.summary(self.session)
@@ -245,6 +247,8 @@ class Live:
         said, self._steering = self._steering, []
         for text in said:
             self._add(MessageEntry(role="user", text=text))
+        if said:
+            self._publish_state()
         return bool(said)
 
     def _add(self, entry: MessageEntry) -> MessageEntry:

@@ -58,6 +58,7 @@ CODE_OF: dict[int, str] = {
     400: "usage",
     401: "invalid_auth",
     403: "usage",
+    404: "usage",
     405: "usage",
     408: "timeout",
     411: "usage",

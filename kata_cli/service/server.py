@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import uvicorn
@@ -18,6 +19,7 @@ from kata_cli.service.sessions import Sessions
 from kata_cli.service.sockets import Sockets
 from kata_cli.service.workplace import Workplace
 
+LOGGERS = ("uvicorn", "asyncio")
 DRAIN_S = 1.5  # how long answers under way may take once the service stops
 
 
@@ -41,6 +43,31 @@ class Listener:
 
     def close(self) -> None:
         self.socket.close()
+
+
+class _Bugs(logging.Handler):
+    """Takes what libraries log: tracebacks are bugs of ours, the rest only says what clients do wrong."""
+
+    def __init__(self, on_bug: Callable[[BaseException], None]) -> None:
+        super().__init__()
+        self._on_bug = on_bug
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[1]:
+            self._on_bug(record.exc_info[1])
+
+
+@contextmanager
+def _logged(on_bug: Callable[[BaseException], None]) -> Iterator[None]:
+    """Without a handler logging writes to stderr, whatever clients make it write, and past the redactor."""
+    handler = _Bugs(on_bug)
+    for name in LOGGERS:
+        logging.getLogger(name).addHandler(handler)
+    try:
+        yield
+    finally:
+        for name in LOGGERS:
+            logging.getLogger(name).removeHandler(handler)
 
 
 class _Server(uvicorn.Server):
@@ -73,16 +100,17 @@ async def serve(
             **uvicorn_options(limits),
         )
     )
-    running = asyncio.create_task(server.serve([listener.socket]))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
-    try:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_S):
-                await sessions.aclose()
-        await sockets.aclose()
-    finally:
-        server.should_exit = True
-        await running
-        stopping.cancel()
+    with _logged(place.on_bug):
+        running = asyncio.create_task(server.serve([listener.socket]))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_S):
+                    await sessions.aclose()
+            await sockets.aclose()
+        finally:
+            server.should_exit = True
+            await running
+            stopping.cancel()
     return stop.failure or Failure(code="unexpected_error", message="the server ended by itself")

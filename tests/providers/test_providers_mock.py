@@ -10,85 +10,23 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mock_material import FILES, UPLOADER, prompt, request, spec_of
 
 from kata_cli.core import loop
 from kata_cli.core.errors import KataError
 from kata_cli.core.events import ContentDelta, Event, ReplyFailed, ReplyFinished
 from kata_cli.core.fence import fence
-from kata_cli.core.messages import Message, ModelRef, Request
 from kata_cli.core.ports import Credential, Timeouts
 from kata_cli.providers import registry
 from kata_cli.providers.mock import MockProvider
 from kata_cli.providers.mock.author import write_answer
-from kata_cli.providers.mock.goal import read_goal, shortened
 from kata_cli.providers.mock.material import read_material, system_name
 from kata_cli.providers.mock.places import places, unknown_terms
 from kata_cli.providers.mock.scenario import Fault, Scenario, read_scenario
-from kata_cli.spec.answer import ANSWER_SCHEMA, ANSWER_SCHEMA_NAME, answer_to_document
-from kata_cli.spec.document import Document
+from kata_cli.spec.answer import ANSWER_SCHEMA, ANSWER_SCHEMA_NAME
 from kata_cli.spec.lint import lint
 from kata_cli.spec.parse import parse
 from kata_cli.spec.render import render
-
-UPLOADER = """class Uploader:
-    def send(self, data):
-        if not data:
-            raise ValueError("empty")
-"""
-FILES = [
-    ("pyproject.toml", '[project]\nname = "box"\n', ""),
-    ("README.md", "# box\n\nA small box that uploads what is put into it.\n", ""),
-    ("box/uploader.py", UPLOADER, "class Uploader:1, def send:2"),
-    (
-        "box/cli.py",
-        "from box.uploader import Uploader\n\ndef main():\n    Uploader().send(b'')\n",
-        "def main:3",
-    ),
-    (
-        "tests/test_uploader.py",
-        "from box.uploader import Uploader\n\ndef test_send(): ...\n",
-        "def test_send:3",
-    ),
-]
-
-
-def prompt(files: list[tuple[str, str, str]] = FILES) -> str:
-    """A prompt as the context room makes it."""
-    return "\n\n".join(
-        fence("file", text, {"path": path, "lines": f"1-{text.count(chr(10))}", "symbols": listed})
-        for path, text, listed in files
-    )
-
-
-def request(goal: str = "Retry the upload", text: str | None = None, **fields: object) -> Request:
-    values = {"task": "t", "role": "implement", "goal": goal, "model": ModelRef("mock", "mock-1"), **fields}
-    message = Message("user", f"{goal}\n\n{prompt() if text is None else text}")
-    return Request(messages=(message,), **values)  # type: ignore[arg-type]
-
-
-def spec_of(goal: str, text: str | None = None, *, is_final: bool = False) -> Document:
-    """The document that the mock writes for a goal, after the same checks as a model's answer."""
-    asked = request(goal, text, schema=ANSWER_SCHEMA, schema_name=ANSWER_SCHEMA_NAME)
-    document = answer_to_document(write_answer(asked), spec_id="x", runtime_mode="mock", is_final=is_final)
-    assert isinstance(document, Document), document
-    return document
-
-
-@pytest.mark.parametrize(
-    ("goal", "clauses"),
-    [
-        ("Add a flag and document it", ["Add a flag", "document it"]),
-        ("Add salt and pepper", ["Add salt and pepper"]),
-        ("Make load and store atomic", ["Make load and store atomic"]),
-        ("Retry the upload and log its size", ["Retry the upload", "log its size"]),
-        ("- cache the index\n- drop stale rows", ["cache the index", "drop stale rows"]),
-        ("Please add a flag.", ["add a flag"]),
-        ("Why is the search slow and odd?", ["Why is the search slow and odd?"]),
-    ],
-)
-def test_a_goal_is_taken_apart_where_it_names_separate_work(goal: str, clauses: list[str]) -> None:
-    """Bullets, sentences and `and VERB` part a goal; `and NOUN` does not."""
-    assert read_goal(goal).clauses == clauses
 
 
 def test_the_prompt_is_read_as_a_model_would_read_it() -> None:
@@ -314,11 +252,6 @@ def test_json_without_a_schema_is_one_object_of_the_material() -> None:
     assert answer["answers"] == {"look": ["It is here."]}
 
 
-def test_nothing_is_forbidden_that_the_goal_does_not_forbid() -> None:
-    """A goal says nothing of what is left out, so the draft does not either."""
-    assert spec_of("Retry the upload").non_goals == []
-
-
 def test_every_file_read_is_listed_and_counted() -> None:
     """Up to forty files stand under Context, the number is the real one, headings are no definitions."""
     shown = [piece(f"f{n}.py", "x = 1") for n in range(45)] + [piece("README.md", "# box", "box:1")]
@@ -334,28 +267,6 @@ def test_one_file_is_counted_as_one_and_no_name_listed_twice() -> None:
     document = spec_of("Speed up packing", piece("a.py", "", "def pack:1, def pack:5, def fold:3"))
     assert document.assumptions[0].startswith("Only the 1 file under Context was read")
     assert document.context == ["`a.py`: `pack`, `fold`"]
-
-
-def test_a_long_goal_makes_no_long_draft() -> None:
-    """A goal of 100 KB is cut in every sentence, and the draft says how much of it was not taken up."""
-    document = spec_of("Retry the upload " + "of the box " * 9_000)
-    assert len(document.goal) <= 1_003
-    assert len(render(document)) < 8_000
-    many = spec_of("\n".join(f"- Add flag{n}" for n in range(20)))
-    assert "Requirements follow from the first 12 points of the goal, 8 do not." in many.assumptions
-
-
-@pytest.mark.parametrize(
-    ("text", "short"),
-    [
-        ("Warn of what is lost with the output", "Warn of what is lost …"),
-        ("Warn of what is lost again and again", "Warn of what is lost again …"),
-        ("Warn of all that `a very long command` says", "Warn of all …"),
-    ],
-)
-def test_a_cut_title_does_not_dangle(text: str, short: str) -> None:
-    """No function word and no open code span stands before the ellipsis."""
-    assert shortened(text, 31) == short
 
 
 def test_tasks_wait_only_for_what_they_need() -> None:
@@ -405,50 +316,6 @@ def test_no_given_line_is_left_out_of_a_digest() -> None:
     assert [line for line in answer.splitlines() if line.startswith("- change")] == lines
 
 
-def test_a_clause_without_its_subject_goes_on_where_the_one_before_was() -> None:
-    """The word `error` does not lead to the file named errors."""
-    files = [*FILES, ("box/errors.py", "class BoxError(Exception): ...\n", "class BoxError:1")]
-    document = spec_of("Limit the upload and raise an error instead", prompt(files))
-    assert [task.path for task in document.tasks if task.role == "implement"][:2] == ["box/uploader.py"] * 2
-
-
-@pytest.mark.parametrize(
-    ("goal", "title"),
-    [
-        ("Fix: retry the upload", "Retry the upload"),
-        ("feat(cli)!: add a flag", "Add a flag"),
-        ("Fix the upload: it hangs", "Fix the upload: it hangs"),
-    ],
-)
-def test_a_label_is_not_part_of_a_goal(goal: str, title: str) -> None:
-    """What kind of change it is goes before the goal and is dropped."""
-    assert read_goal(goal).title == title
-
-
-def test_what_looks_like_a_gap_is_written_as_it_was_meant() -> None:
-    """A goal that shouts or names a `<place>` gives a draft without placeholders."""
-    document = spec_of("Add --out <file> to `box <name>`. Why is it slow???")
-    assert document.title == "Add --out `<file>` to `box <name>`"
-    assert document.goal.endswith("Why is it slow?")
-
-
-def test_what_is_said_twice_is_one_clause() -> None:
-    """A sentence that comes again asks for nothing new."""
-    assert read_goal("Cache it. Cache it. Drop rows.").clauses == ["Cache it", "Drop rows"]
-
-
-def test_each_step_names_the_place_of_its_own_clause() -> None:
-    """The plan of `implement` leads to the same places as the tasks of the draft."""
-    answer = write_answer(request("Print progress in `main` of cli. Retry `Uploader`"))
-    assert "Print progress in `main` of cli: `box/cli.py`" in answer
-    assert "Retry `Uploader`: `box/uploader.py`" in answer
-
-
-def test_points_stay_apart_in_the_goal() -> None:
-    """A list becomes one sentence with its parts still told apart."""
-    assert read_goal("Do this:\n- cache it\n- drop rows").text == "Do this: cache it; drop rows"
-
-
 @pytest.mark.parametrize(
     ("path", "text"),
     [
@@ -487,16 +354,6 @@ def test_only_code_that_imports_a_definition_uses_it(path: str, text: str, is_us
     """A mention in a comment, in a page or of a namesake is no use."""
     document = spec_of("Retry the upload", prompt([FILES[2], (path, text, "")]))
     assert any(f"as in `{path}`" in entry.text for entry in document.requirements) == is_use
-
-
-def test_a_clause_that_refers_back_stays_where_the_one_before_it_was() -> None:
-    """`log its size` is about what the clause before names, whatever file is best at logging."""
-    files = [*FILES, ("box/logs.py", "def log_size(): ...\n", "def log_size:1")]
-    document = spec_of("Retry the upload and log its size", prompt(files))
-    assert {task.path for task in document.tasks if task.role == "implement"} <= {
-        "box/uploader.py",
-        "README.md",
-    }
 
 
 def test_a_snapshot_is_no_test() -> None:

@@ -1,4 +1,4 @@
-"""Sessions that are closed while they are asked for, and how much may wait in one or come with one message."""
+"""Sessions that are closed while they are asked for, and how much may wait in one or come with a message."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ASKED: dict[str, Ask] = {
 
 @pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
 def test_f95_a_session_that_is_being_closed_is_waited_for_and_opened_anew(tmp_path: Path, ask: Ask) -> None:
-    """Two stops in the middle of a turn: whoever asks for the session next gets it, and never its own lock."""
+    """Two stops in the middle of a turn: whoever asks for the session next gets it, not its own lock."""
     world = World(tmp_path, SLOW)
 
     async def scene(sessions: Sessions) -> None:
@@ -74,7 +74,7 @@ def test_an_abort_that_comes_late_leaves_the_next_turn_alone(tmp_path: Path) -> 
         aborts = [asyncio.create_task(sessions.abort(session_id)) for _ in range(3)]
         live = sessions.pool.get(session_id)
         assert live is not None
-        while live.is_running:
+        while live.is_running:  # noqa: ASYNC110 - the very step after the turn has ended is wanted
             await asyncio.sleep(0)
         events = await told(sessions.stream(session_id, Send(message="Two"), None))
         await asyncio.gather(*aborts)
@@ -107,7 +107,9 @@ def test_what_waits_in_a_session_is_bounded(tmp_path: Path, ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "status"), [(["part.txt"] * 3, 413), (["small.txt"] * (MAX_FILES + 1), 400)], ids=["bytes", "many"]
+    ("files", "status"),
+    [(["part.txt"] * 3, 413), (["small.txt"] * (MAX_FILES + 1), 400)],
+    ids=["bytes", "many"],
 )
 def test_a_message_with_its_files_is_bounded(tmp_path: Path, files: list[str], status: int) -> None:
     """Naming a file again and again makes no message that the service, or a later start, cannot hold."""

@@ -119,6 +119,9 @@ def test_steering_is_heard_within_the_turn(tmp_path: Path) -> None:
         assert (await sessions.steer(session_id, Say(message="Rather this"))).delivery == "steering"
         events = await told(sessions.stream(session_id, Send(message=""), sent.last_event_id))
         assert types(events).count("done") == 1
+        queues = [body(event)["session"]["queue"]["steering"] for event in events if event.type == "session"]
+        assert queues[-1] == []
+        assert queues[queues.index(["Rather this"]) + 1] == []
         assert [role for role, _ in _roles(sessions, session_id)] == ["user", "assistant"] * 2
 
     World(tmp_path, SLOW).run(scene)
@@ -185,6 +188,7 @@ def test_a_tool_call_waits_for_its_result(world: World) -> None:
         await sessions.send(session_id, Send(message="Please look_up the weather"))
         await asyncio.sleep(1)
         (call,) = sessions.get(session_id).wanted
+        assert sessions.history(session_id).partial == ""
         assert call.name == "look_up"
         after = sessions.get(session_id).last_event_id
         sessions.tool_result(session_id, ToolResult(call_id=call.id, output="It rains."))

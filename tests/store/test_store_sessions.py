@@ -16,6 +16,7 @@ import pytest
 from faulty_fs import ERRNOS, FaultyFs, torture
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from session_files import ID, OTHER, RUN, TS, append_entry, make_session, names_in
 
 from kata_cli.core.errors import KataError
 from kata_cli.core.session import (
@@ -32,10 +33,6 @@ from kata_cli.core.session import (
 from kata_cli.store.owner import Owned, owner_of
 from kata_cli.store.sessions import SessionStore
 
-ID = "s-20261121-054412-k3f9q2"
-OTHER = "s-20261121-054413-aaaaaa"
-RUN = "20261121-054412-k3f9q2"
-TS = "2026-11-21T05:44:12.000Z"
 HOLDER = """
 import sys
 from pathlib import Path
@@ -44,24 +41,6 @@ session = SessionStore(Path(sys.argv[1])).open(sys.argv[2])
 print("open", flush=True)
 sys.stdin.read()
 """
-
-
-def _make(
-    store: SessionStore, session_id: str = ID, *entries: Entry, name: str = "", project: str = "/p"
-) -> Path:
-    with store.create(session_id, project=project, name=name, ts=TS) as session:
-        for entry in entries:
-            session.append(entry, ts=TS)
-    return store.directory / f"{session_id}.jsonl"
-
-
-def _append(store: SessionStore, entry: Entry) -> Entry:
-    with store.open(ID) as session:
-        return session.append(entry, ts=TS)
-
-
-def _names(path: Path) -> list[str]:
-    return sorted(entry.name for entry in path.iterdir())
 
 
 def _runs(entries: list[Entry]) -> list[str]:
@@ -85,14 +64,14 @@ def test_a_new_session_is_private_and_locked_until_closed(tmp_path: Path) -> Non
     """0600 in 0700; the owner file names this process and goes with `close`, which may be called twice."""
     store = SessionStore(tmp_path)
     session = store.create(ID, project="/p", name="login", ts=TS)
-    assert _names(store.directory) == [f"{ID}.jsonl", f"{ID}.owner"]
+    assert names_in(store.directory) == [f"{ID}.jsonl", f"{ID}.owner"]
     owner = owner_of(store.owner_file(ID))
     assert owner is not None
     assert owner.pid == os.getpid()
     session.close()
     session.close()
     assert owner_of(store.owner_file(ID)) is None
-    assert _names(store.directory) == [f"{ID}.jsonl"]
+    assert names_in(store.directory) == [f"{ID}.jsonl"]
     assert store.directory.stat().st_mode & 0o777 == 0o700
     assert (store.directory / f"{ID}.jsonl").stat().st_mode & 0o777 == 0o600
 
@@ -100,7 +79,7 @@ def test_a_new_session_is_private_and_locked_until_closed(tmp_path: Path) -> Non
 def test_the_file_is_a_header_and_entries_as_json_lines(tmp_path: Path) -> None:
     """What others may read: keys and values of every line."""
     store = SessionStore(tmp_path)
-    path = _make(store, ID, RunEntry(run_id=RUN), NameEntry(name="login"), name="first")
+    path = make_session(store, ID, RunEntry(run_id=RUN), NameEntry(name="login"), name="first")
     header, *entries = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert header == {
         "type": "session",
@@ -120,7 +99,7 @@ def test_the_file_is_a_header_and_entries_as_json_lines(tmp_path: Path) -> None:
 def test_se13_a_head_move_makes_a_branch(tmp_path: Path) -> None:
     """What comes after the move follows its target; the branch that was left stays in the file."""
     store = SessionStore(tmp_path)
-    _make(
+    make_session(
         store,
         ID,
         RunEntry(run_id="a"),
@@ -134,7 +113,7 @@ def test_se13_a_head_move_makes_a_branch(tmp_path: Path) -> None:
     assert _runs(session.path()) == ["a", "c"]
     assert _runs(session.path("e2")) == ["a", "b"]
     assert [(entry.id, entry.parent) for entry in session.nodes] == [("e1", None), ("e2", "e1"), ("e5", "e1")]
-    _append(store, HeadEntry(target=None))
+    append_entry(store, HeadEntry(target=None))
     assert (store.read(ID).head, store.read(ID).path()) == (None, [])
     for unknown in ("e9", "e3", "../e1"):
         with pytest.raises(KataError, match="has no entry"):
@@ -147,7 +126,7 @@ def test_se14_a_compaction_stands_for_what_came_before(tmp_path: Path) -> None:
     """The effective path begins with the last summary on it; on another branch it says nothing."""
     store = SessionStore(tmp_path)
     summary = CompactionEntry(summary="s", model="m", tokens_before=9, tokens_after=1)
-    _make(store, ID, RunEntry(run_id="a"), summary, RunEntry(run_id="b"))
+    make_session(store, ID, RunEntry(run_id="a"), summary, RunEntry(run_id="b"))
     session = store.read(ID)
     assert [type(entry) for entry in session.effective_path()] == [CompactionEntry, RunEntry]
     assert _runs(session.effective_path("e1")) == ["a"]
@@ -169,7 +148,7 @@ def test_any_appends_and_forks_read_back_the_same_tree(
 ) -> None:
     """A number moves the head to that place; each step is a reopening; a fork of the end holds its path."""
     store = SessionStore(tmp_path_factory.mktemp("tree"))
-    _make(store)
+    make_session(store)
     expected: list[Entry] = []
     for step in steps:
         with store.open(ID) as opened:
@@ -193,14 +172,14 @@ def test_any_appends_and_forks_read_back_the_same_tree(
 def test_f12_f13_a_torn_entry_is_cut_and_nothing_else(tmp_path: Path, tail: bytes) -> None:
     """The file cut at each byte of its last entry, with and without NUL blocks: the rest goes on."""
     store = SessionStore(tmp_path)
-    path = _make(store, ID, RunEntry(run_id="a"), MessageEntry(role="user", text="é\nü"))
+    path = make_session(store, ID, RunEntry(run_id="a"), MessageEntry(role="user", text="é\nü"))
     data = path.read_bytes()
     start = data.rindex(b"\n", 0, len(data) - 1) + 1
     for end in range(start, len(data)):
         path.write_bytes(data[:end] + tail)
         is_torn = end > start or bool(tail)
         assert store.read(ID).warnings == (("the last entry was torn and is left out",) if is_torn else ())
-        added = _append(store, RunEntry(run_id="b"))
+        added = append_entry(store, RunEntry(run_id="b"))
         assert (added.id, added.parent) == ("e2", "e1")
         assert _runs(list(store.read(ID).entries)) == ["a", "b"]
         assert path.read_bytes().startswith(data[:start])
@@ -209,7 +188,7 @@ def test_f12_f13_a_torn_entry_is_cut_and_nothing_else(tmp_path: Path, tail: byte
 def test_t4_f18_a_session_in_use_is_refused_naming_its_owner(tmp_path: Path) -> None:
     """The loser hears at once who has it, for every kind of change; reading goes on; a dead owner is none."""
     store = SessionStore(tmp_path)
-    _make(store)
+    make_session(store)
     with _other_holder(tmp_path) as other:
         calls: list[Callable[[], object]] = [
             lambda: store.open(ID),
@@ -225,21 +204,21 @@ def test_t4_f18_a_session_in_use_is_refused_naming_its_owner(tmp_path: Path) -> 
         assert store.read(ID).id == ID
         other.send_signal(signal.SIGKILL)
         other.wait()
-    assert _append(store, RunEntry(run_id="a")).id == "e1"
-    assert _names(store.directory) == [f"{ID}.jsonl"]
+    assert append_entry(store, RunEntry(run_id="a")).id == "e1"
+    assert names_in(store.directory) == [f"{ID}.jsonl"]
 
 
 def test_t4_two_processes_that_append_in_turn_leave_one_chain(tmp_path: Path) -> None:
     """Ids follow on under the lock, whoever writes."""
     store = SessionStore(tmp_path)
-    _make(store)
+    make_session(store)
     script = (
         "import sys; from pathlib import Path; from kata_cli.store.sessions import SessionStore\n"
         "with SessionStore(Path(sys.argv[1])).open(sys.argv[2]) as session:\n"
         "    session.append_run('other', ts='')\n"
     )
     for _ in range(3):
-        _append(store, RunEntry(run_id="own"))
+        append_entry(store, RunEntry(run_id="own"))
         subprocess.run([sys.executable, "-c", script, str(tmp_path), ID], check=True)
     entries = store.read(ID).entries
     assert [entry.id for entry in entries] == [f"e{number}" for number in range(1, 7)]
@@ -249,13 +228,13 @@ def test_t4_two_processes_that_append_in_turn_leave_one_chain(tmp_path: Path) ->
 def test_t4_eight_writers_at_once_interleave_nothing(tmp_path: Path) -> None:
     """Whoever gets the session adds one whole entry; the losers add nothing, and no id is given twice."""
     store = SessionStore(tmp_path)
-    _make(store)
+    make_session(store)
 
     def contend(writer: int) -> int:
         added = 0
         for _ in range(40):
             with suppress(Owned):
-                _append(store, MessageEntry(role="user", text=f"{writer} " * 500))
+                append_entry(store, MessageEntry(role="user", text=f"{writer} " * 500))
                 added += 1
         return added
 
@@ -283,7 +262,7 @@ def test_f01_to_f10_each_failing_call_of_create_and_append(tmp_path: Path, fault
         assert error is None or error.failure.exit == 11
         store = SessionStore(tmp_path)
         if store.directory.exists():
-            assert all(name.endswith(".jsonl") for name in _names(store.directory))
+            assert all(name.endswith(".jsonl") for name in names_in(store.directory))
         found = {session.id: session for session in store.each() if isinstance(session, Session)}
         for told in acknowledged:
             session_id, _, run_id = told.partition("/")
@@ -295,9 +274,9 @@ def test_f01_to_f10_each_failing_call_of_create_and_append(tmp_path: Path, fault
 def test_an_id_is_taken_once_unless_it_is_replaced(tmp_path: Path) -> None:
     """A mock run that is made again replaces its session; a file that is no session is never replaced."""
     store = SessionStore(tmp_path)
-    path = _make(store, ID, RunEntry(run_id="a"))
+    path = make_session(store, ID, RunEntry(run_id="a"))
     with pytest.raises(KataError, match="exists already") as caught:
-        _make(store)
+        make_session(store)
     assert caught.value.failure.exit == 11
     store.create(ID, project="/p", ts=TS, replaces=True).close()
     assert store.read(ID).entries == ()
@@ -305,7 +284,7 @@ def test_an_id_is_taken_once_unless_it_is_replaced(tmp_path: Path) -> None:
     with pytest.raises(KataError, match="does not begin with the header"):
         store.create(ID, project="/p", ts=TS, replaces=True)
     assert path.read_bytes() == b"my notes\n"
-    assert _names(store.directory) == [f"{ID}.jsonl"]
+    assert names_in(store.directory) == [f"{ID}.jsonl"]
 
 
 HEADER = (
@@ -343,8 +322,8 @@ def test_te15_a_damaged_foreign_or_newer_file_is_told_and_not_touched(
 ) -> None:
     """Named it is exit 11, in the list one error among sessions; no path may go round in circles."""
     store = SessionStore(tmp_path)
-    path = _make(store)
-    _make(store, OTHER)
+    path = make_session(store)
+    make_session(store, OTHER)
     path.write_bytes(data)
     for call in (store.read, store.open):
         with pytest.raises(KataError, match=says) as caught:
@@ -360,10 +339,10 @@ def test_te15_a_damaged_foreign_or_newer_file_is_told_and_not_touched(
 def test_an_entry_of_a_later_kata_keeps_its_place(tmp_path: Path) -> None:
     """Within a version types are only added: the tree holds, a warning says that something is not shown."""
     store = SessionStore(tmp_path)
-    path = _make(store, ID, RunEntry(run_id="a"))
+    path = make_session(store, ID, RunEntry(run_id="a"))
     with path.open("ab") as file:
         file.write(_entry(type="vote", id="e2", parent="e1", ballot=[1]))
-    assert _append(store, RunEntry(run_id="b")).parent == "e2"
+    assert append_entry(store, RunEntry(run_id="b")).parent == "e2"
     session = store.read(ID)
     assert [type(entry) for entry in session.path()] == [RunEntry, UnknownEntry, RunEntry]
     assert session.warnings == ("1 entry of a type unknown to this version not shown",)
@@ -372,7 +351,7 @@ def test_an_entry_of_a_later_kata_keeps_its_place(tmp_path: Path) -> None:
 def test_f17_a_link_in_place_of_a_session_is_refused(tmp_path: Path) -> None:
     """Neither read, nor written, nor replaced; what it points to stays."""
     store = SessionStore(tmp_path)
-    target = _make(store, OTHER)
+    target = make_session(store, OTHER)
     before = target.read_bytes()
     (store.directory / f"{ID}.jsonl").symlink_to(target)
     calls: list[Callable[[], object]] = [
@@ -385,130 +364,3 @@ def test_f17_a_link_in_place_of_a_session_is_refused(tmp_path: Path) -> None:
             call()
         assert caught.value.failure.exit == 11
     assert target.read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    "session_id",
-    ["", "last", "..", "../x", "s-../../../../etc/passwd", "/etc/passwd", f"{ID}\0", f"{ID}/", "s" * 300],
-)
-def test_f1_se10_what_is_no_id_never_becomes_a_path(tmp_path: Path, session_id: str) -> None:
-    """Traversal and long ids are usage errors before anything is made."""
-    store = SessionStore(tmp_path)
-    calls: list[Callable[[], object]] = [
-        lambda: store.create(session_id, project="/p", ts=TS),
-        lambda: store.open(session_id),
-        lambda: store.read(session_id),
-        lambda: store.remove(session_id),
-    ]
-    for call in calls:
-        with pytest.raises(KataError, match="is no session id") as caught:
-            call()
-        assert caught.value.failure.exit == 2
-    assert _names(tmp_path) == []
-
-
-@pytest.mark.parametrize(
-    "name", ["../x", "a/b", "x" * 65, "x" * 300, " a", "a ", "-a", "a\nb", "last", ID, RUN, "a\u202eb"]
-)
-def test_f1_names_that_are_refused(tmp_path: Path, name: str) -> None:
-    """At making and at renaming; a name that reads like an id could mean two things."""
-    store = SessionStore(tmp_path)
-    with pytest.raises(KataError, match="cannot name a session") as caught:
-        store.create(ID, project="/p", name=name, ts=TS)
-    assert caught.value.failure.exit == 2
-    _make(store)
-    with pytest.raises(KataError, match="cannot name a session"):
-        _append(store, NameEntry(name=name))
-    assert store.read(ID).entries == ()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> SessionStore:
-    """Three sessions in two projects, the middle one written last."""
-    store = SessionStore(tmp_path)
-    for number, (session_id, name, project) in enumerate(
-        [(ID, "login", "/p"), (OTHER, "élan vital", "/p"), ("s-20261122-000000-bbbbq2", "login", "/q")]
-    ):
-        path = _make(store, session_id, name=name, project=project)
-        os.utime(path, ns=(0, 10**18 - abs(number - 1)))
-    return store
-
-
-@pytest.mark.parametrize(
-    ("text", "project", "found"),
-    [
-        ("last", "/p", OTHER),
-        ("last", "/q", "s-20261122-000000-bbbbq2"),
-        ("last", None, OTHER),
-        ("login", "/p", ID),
-        ("login", "/q", "s-20261122-000000-bbbbq2"),
-        ("e\u0301lan vital", "/p", OTHER),
-        (ID, "/q", ID),
-        ("k3f9q2", "/q", ID),
-        ("s-20261122", "/p", "s-20261122-000000-bbbbq2"),
-        (RUN, "/p", ID),
-    ],
-)
-def test_se01_a_session_is_found_by_what_it_is_called(
-    store: SessionStore, text: str, project: str | None, found: str
-) -> None:
-    """`last`, the name within the project, an id or a part of it, the id of its first run."""
-    assert store.resolve(text, project=project) == found
-
-
-@pytest.mark.parametrize(
-    ("text", "project", "says", "hint"),
-    [
-        ("logn", "/p", "there is no session 'logn'", "did you mean login"),
-        ("s-20261121", "/p", "names 2 sessions", "by its id"),
-        ("login", None, "names 2 sessions", "by its id"),
-        ("last", "/r", "no session of this project yet", "kata run"),
-        ("", "/p", "there is no session ''", "kata sessions list"),
-        ("../../x", "/p", "there is no session", "kata sessions list"),
-        ("x" * 300, "/p", "there is no session", "kata sessions list"),
-    ],
-)
-def test_a_session_that_is_not_found_is_told_with_what_is_near(
-    store: SessionStore, text: str, project: str | None, says: str, hint: str
-) -> None:
-    """Unknown and ambiguous names are exit 2."""
-    with pytest.raises(KataError, match=says) as caught:
-        store.resolve(text, project=project)
-    assert (caught.value.failure.exit, hint in caught.value.failure.hint) == (2, True)
-    assert len(str(caught.value)) < 250
-
-
-def test_a_name_alone_can_be_asked_for(store: SessionStore) -> None:
-    """`named` finds no ids and no parts of them, only what a person called the session."""
-    assert store.named("login", "/p") == ID
-    assert store.named("k3f9q2", "/p") is None
-    with pytest.raises(KataError, match="names 2 sessions"):
-        store.named("login", None)
-
-
-def test_se09_a_removed_session_is_gone(store: SessionStore) -> None:
-    """Its file goes, the others stay; removing it again says so."""
-    store.remove(ID)
-    assert ID not in store.ids()
-    assert len(store.ids()) == 2
-    with pytest.raises(KataError, match="there is no session"):
-        store.remove(ID)
-
-
-def test_an_empty_store_has_no_sessions(tmp_path: Path) -> None:
-    """Nothing is created by looking."""
-    store = SessionStore(tmp_path)
-    assert list(store.each()) == []
-    with pytest.raises(KataError, match="there is no session yet"):
-        store.resolve("last", project=None)
-    assert _names(tmp_path) == []
-
-
-def test_a_session_that_was_deleted_while_open_takes_no_more(tmp_path: Path) -> None:
-    """An entry that nobody could ever read is not acknowledged."""
-    store = SessionStore(tmp_path)
-    with store.create(ID, project="/p", ts=TS) as session:
-        (store.directory / f"{ID}.jsonl").unlink()
-        with pytest.raises(KataError, match="deleted while in use"):
-            session.append(RunEntry(run_id="a"), ts=TS)
-        assert session.session.entries == ()
