@@ -129,6 +129,10 @@ class KataError(Exception):
         return error
 
 
+class Owned(KataError):
+    """Another process works on the run or session."""
+
+
 class ErrorDocument(msgspec.Struct, kw_only=True):
     """The JSON form of a failure (`kata.error/v1`), on stderr and inside result documents."""
 

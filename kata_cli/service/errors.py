@@ -18,6 +18,11 @@ def closing(session_id: str) -> KataError:
     return _refusal(409, "busy", f"session {session_id} is being closed", "try again: that opens it anew")
 
 
+def held(session_id: str, told: str) -> KataError:
+    """Another process, which `told` names, has the session open."""
+    return _refusal(409, "busy", told, f"wait for it, or fork the session: kata sessions fork {session_id}")
+
+
 def queue_full(session_id: str, waiting: int) -> KataError:
     told = f"session {session_id} has {waiting} messages that wait, and no room for this one"
     return _refusal(409, "busy", told, "say it once the turn is over, or abort that")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
 from kata_cli.core.clock import stamp
 from kata_cli.core.errors import Failure, KataError, document
 from kata_cli.core.events import encode_json
-from kata_cli.core.session import CompactionEntry, HeadEntry, MessageEntry, Session, SettingsEntry
+from kata_cli.core.session import CompactionEntry, Entry, HeadEntry, MessageEntry, Session, SettingsEntry
 from kata_cli.service import conversation, errors
 from kata_cli.service.documents import LiveSession, Queue, ToolResult
 from kata_cli.service.live_events import (
@@ -27,6 +27,8 @@ from kata_cli.service.log import Log, Logged
 from kata_cli.service.turn import Answer
 from kata_cli.service.wanted import WantedCalls
 from kata_cli.service.workplace import OpenTree, Workplace
+
+E = TypeVar("E", bound=Entry)
 
 MAX_QUEUED = 32
 MAX_QUEUED_CHARS = 1024 * 1024  # all that waits goes out with each `session` event
@@ -110,14 +112,14 @@ class Live:
     def change(self, settings: SettingsEntry, model: str) -> None:
         """Other settings from the next request on. Raises `KataError` busy when it is closed meanwhile."""
         self._check_open()
-        self._tree.append(settings, ts=self._now())
+        self._append(settings)
         self.model = model
         self._publish_state()
 
     def branch(self, entry: str | None) -> None:
         """Go on after another place of the tree. Raises `KataError`: busy, usage."""
         self._check_free()
-        self._tree.append(HeadEntry(target=entry), ts=self._now())
+        self._append(HeadEntry(target=entry))
         self._publish_state()
 
     def compact(self) -> None:
@@ -231,7 +233,7 @@ class Live:
     async def _compact(self) -> None:
         summary = await self._place.backend.summary(self.session)
         if summary is not None:
-            entry: CompactionEntry = self._tree.append(summary, ts=self._now())
+            entry: CompactionEntry = self._append(summary)
             self._publish(
                 Compacted(
                     entry=entry.id,
@@ -254,10 +256,18 @@ class Live:
     def _add(self, entry: MessageEntry) -> MessageEntry:
         """Keep a message, durably, then tell it."""
         cleaned = msgspec.structs.replace(entry, text=self._place.redactor.text(entry.text))
-        added = self._tree.append(cleaned, ts=self._now())
+        added = self._append(cleaned)
         self.touched_s = self._loop.time()
         self._publish(MessageAdded(message=conversation.tell(added)))
         return added
+
+    def _append(self, entry: E) -> E:
+        """Add to the tree. A file that has refused once takes nothing more: it has to be opened anew."""
+        try:
+            return self._tree.append(entry, ts=self._now())
+        except KataError as error:
+            self.is_broken = self.is_broken or error.failure.code == "io"
+            raise
 
     def _queue(self, queue: list[str], text: str) -> None:
         waiting = [*self._steering, *self._follow_up]
@@ -269,7 +279,6 @@ class Live:
     def _end_badly(self, failure: Failure) -> None:
         self._steering.clear()
         self._follow_up.clear()
-        self.is_broken = self.is_broken or failure.code == "io"
         self._rest()
         self._publish(Failed(error=document(failure, self._place.runtime_mode)))
 

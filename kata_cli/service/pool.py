@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 
 from kata_cli.core.clock import stamp
-from kata_cli.core.errors import KataError
+from kata_cli.core.errors import KataError, Owned
 from kata_cli.core.session import Entry, Origin, Session, SettingsEntry
 from kata_cli.service import errors
 from kata_cli.service.live import Live
@@ -115,7 +115,10 @@ class SessionPool:
 
     async def _taken_up(self, session_id: str) -> Live:
         self._check_room()
-        tree = self._place.trees.open(session_id)
+        try:
+            tree = self._place.trees.open(session_id)
+        except Owned as error:
+            raise errors.held(session_id, error.failure.message) from None
         try:
             model = await self._place.backend.choose(tree.session.settings.model)
         except BaseException:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from kata_cli.core.errors import KataError
+from kata_cli.core.errors import Owned as Owned
 from kata_cli.store.atomic import refused
 from kata_cli.store.reading import read_file
 
@@ -19,10 +20,6 @@ class Owner(msgspec.Struct, frozen=True):
 
     pid: int
     host: str
-
-
-class Owned(KataError):
-    """Another process works on the run or session."""
 
 
 class OwnerLock:

@@ -428,6 +428,7 @@ def test_a_session_in_use_elsewhere_is_not_taken_up(world: World) -> None:
         with SessionStore(world.state).open(session_id), pytest.raises(KataError) as refused:
             await sessions.send(session_id, Send(message="One"))
         assert "in use by process" in refused.value.failure.message
+        assert refused.value.failure.status == 409
         assert (await _said(sessions, session_id))[-1].type == "done"
 
     world.run(scene)

@@ -10,10 +10,7 @@ import pytest
 from session_files import ID, OTHER, RUN, TS, append_entry, make_session, names_in
 
 from kata_cli.core.errors import KataError
-from kata_cli.core.session import (
-    NameEntry,
-    RunEntry,
-)
+from kata_cli.core.session import NameEntry, RunEntry
 from kata_cli.store.sessions import SessionStore
 
 
