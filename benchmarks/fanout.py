@@ -78,7 +78,7 @@ class Figures(msgspec.Struct, frozen=True):
 class Dropped:
     """A journal that keeps nothing."""
 
-    def append(self, lines: list[bytes]) -> None:
+    def append(self, lines: list[bytes], *, is_durable: bool = True) -> None:
         """Drop the lines."""
 
 
@@ -87,9 +87,9 @@ class Counted(Journal):
 
     syncs = 0
 
-    def append(self, lines: list[bytes]) -> None:
-        self.syncs += 1
-        super().append(lines)
+    def append(self, lines: list[bytes], *, is_durable: bool = True) -> None:
+        self.syncs += is_durable
+        super().append(lines, is_durable=is_durable)
 
 
 class NoCredentials:

@@ -29,11 +29,11 @@ from table import Row, show
 from kata_cli.core.events import ReplyFinished
 from kata_cli.core.messages import Message, ModelRef, Request
 from kata_cli.core.ports import Timeouts
-from kata_cli.pi import agent as agents
 from kata_cli.pi import home as homes
 from kata_cli.pi.binary import version_of
-from kata_cli.pi.options import PiOptions
+from kata_cli.pi.options import PiOptions, Purpose
 from kata_cli.pi.pool import Pool
+from kata_cli.pi.start import argv, start
 from kata_cli.providers.pi import PiProvider
 
 CACHE = Path(os.environ.get("KATA_PI_CACHE") or Path(__file__).parents[1] / ".cache" / "pi")
@@ -163,8 +163,8 @@ async def kata_ready_ms(options: PiOptions) -> float:
     started_s = time.perf_counter()
     binary = Path(options.binary)
     version = asyncio.create_task(version_of(binary, homes.environment(options), PATIENCE_S))
-    pool = Pool(lambda key: agents.start(binary, version, key, options), AGENTS)
-    await asyncio.gather(*(pool.acquire("") for _ in range(AGENTS)))
+    pool = Pool(lambda purpose: start(binary, version, purpose, options), AGENTS)
+    await asyncio.gather(*(pool.acquire(Purpose("")) for _ in range(AGENTS)))
     took_ms = passed_ms(started_s)
     await pool.aclose()
     return took_ms
@@ -231,7 +231,7 @@ class Bare:
         """A process that has answered its first command."""
         home = homes.make(options.agent_dir)
         process = await asyncio.create_subprocess_exec(
-            *agents.argv(Path(options.binary), options, home),
+            *argv(Path(options.binary), options, home),
             *args,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from kata_cli.app.batch_source import Entry
 from kata_cli.core.errors import Failure, KataError
@@ -45,7 +46,8 @@ class Reading:
         """The lines of one read; None at the end, or when a stop came first: it is left to its thread."""
         reading = asyncio.get_running_loop().run_in_executor(self._thread, self._read)
         stopped = asyncio.ensure_future(self._stop.wait())
-        await asyncio.wait([reading, stopped], return_when=asyncio.FIRST_COMPLETED)
+        parts: list[asyncio.Future[Any]] = [reading, stopped]
+        await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         if reading.done():
             return reading.result()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import signal
 import socket
@@ -9,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +26,10 @@ END_S = 3.0  # H8: from the first signal to the end of the process
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
+
+
+def heard_of(stream: http.client.HTTPResponse) -> list[Any]:
+    return list(events(stream))
 
 
 def client_of(service: LiveService) -> Client:
@@ -52,7 +58,7 @@ def test_h8_f96_sigterm_with_eight_streams_ends_in_time(shell: Shell) -> None:
         paths = [f"/api/sessions/{client.create()}/stream" for _ in range(8)]
         streams = [open_streams.enter_context(client.open("POST", path, {"message": "Go"})) for path in paths]
         with ThreadPoolExecutor(8) as readers:
-            hearing = [readers.submit(lambda stream=stream: list(events(stream))) for stream in streams]
+            hearing = [readers.submit(heard_of, stream) for stream in streams]
             started_s = time.monotonic()
             service._process.send_signal(signal.SIGTERM)
             _, err = service._process.communicate(timeout=20)

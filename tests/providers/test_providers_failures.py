@@ -103,6 +103,7 @@ def test_a_failure_names_its_request() -> None:
         "status": 429,
         "retry_after_s": 3.0,
         "should_retry": False,
+        "has_other": False,
         "exit_code": -1,
     }
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +140,40 @@ def test_a_long_message_and_its_answer_come_without_a_reset(tmp_path: Path) -> N
         assert body(events[1])["message"]["text"] == "x" * MIB
 
     World(tmp_path).run(scene)
+
+
+class FullDisk:
+    """The file system of this machine, which refuses to write while it `is_full`."""
+
+    def __init__(self) -> None:
+        self.is_full = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    def write(self, fd: int, data: bytes) -> int:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return os.write(fd, data)
+
+
+@pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
+def test_t3_a_session_works_again_once_the_disk_has_room(tmp_path: Path, ask: Ask) -> None:
+    """F01: whatever it was that could not be kept, the next request opens the file anew."""
+    world, disk = World(tmp_path), FullDisk()
+    world.fs = disk
+
+    async def scene(sessions: Sessions) -> None:
+        session_id = await begun(sessions)
+        assert (await told(sessions.stream(session_id, Send(message="One"), None)))[-1].type == "done"
+        disk.is_full = True
+        with suppress(KataError):
+            await ask(sessions, session_id)
+        await asyncio.sleep(1)
+        disk.is_full = False
+        assert (await told(sessions.stream(session_id, Send(message="Three"), None)))[-1].type == "done"
+        texts = [message.text for message in sessions.history(session_id).messages if message.role == "user"]
+        assert (texts[0], texts[-1]) == ("One", "Three")
+
+    world.run(scene)
+    assert world.bugs == []

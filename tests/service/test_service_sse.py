@@ -15,9 +15,10 @@ import msgspec
 import pytest
 
 from kata_cli.core.errors import KataError
+from kata_cli.service.connections import Limits, limited
 from kata_cli.service.log import Logged
 from kata_cli.service.sse import EventStream, StreamLimits, frame, last_event_id
-from service.live_bench import BEARER, TOKEN, Abortable, Site, slow_socket, small_listener, story
+from service.live_bench import BEARER, TOKEN, Site, slow_socket, small_listener, story
 from service.loopback import WAIT_S, Loopback
 
 JSON = {**BEARER, "Content-Type": "application/json"}
@@ -80,7 +81,7 @@ def streamed(batches: Callable[[], AsyncGenerator[list[Logged], None]], limits: 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await EventStream(batches(), limits, ExitStack())(scope, receive, send)
 
-    return Loopback(app, listener=small_listener(), http=Abortable, lifespan="off")
+    return Loopback(app, listener=small_listener(), http=limited(Limits()), lifespan="off")
 
 
 def test_an_event_is_framed_by_the_standard() -> None:
