@@ -174,5 +174,5 @@ def _unclear(text: str, meant: list[Found], known: list[Found]) -> KataError:
     if meant:
         some = ", ".join(one.session.id for one in meant[:3]) + (", …" if len(meant) > 3 else "")
         return KataError("usage", f"{text[:80]} names {len(meant)} sessions: {some}", "name one by its id")
-    names = [name for one in known for name in (one.session.id, one.session.title)]
+    names = [name for one in known for name in (one.session.id, one.session.title) if name]
     return KataError("usage", f"there is no session {text[:80]!r}", near(text, names) or LISTING)

@@ -32,6 +32,10 @@ DOCUMENTS = {
     "auth": ("`auth status --json`", "kata_cli.app.auth:AuthReport"),
     "sessions": ("`sessions list --json`", "kata_cli.app.session_list:RunList"),
     "search": ("`sessions search --json`", "kata_cli.app.session_list:HitList"),
+    "conversation": (
+        "`sessions show --json` of a session without runs",
+        "kata_cli.app.session_conversation:Conversation",
+    ),
     "session-tree": ("`sessions tree --json`", "kata_cli.app.session_tree:SessionTree"),
     "compaction": ("`sessions compact --json`", "kata_cli.app.session_compact:Compaction"),
     "session-info": ("`sessions fork` and `rename --json`", "kata_cli.app.session_tree:SessionInfo"),

@@ -143,7 +143,7 @@ def show(
     if as_json:
         shell.put_json(history)
     else:
-        shell.put(transcript(history))
+        shell.put(transcript(history.messages, history.partial))
 
 
 def abort(

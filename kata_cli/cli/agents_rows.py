@@ -9,7 +9,7 @@ from kata_cli.output.branches import Row, draw
 from kata_cli.output.figures import plural
 
 if TYPE_CHECKING:
-    from kata_cli.app.agents_calls import History, LiveSession, Told, Tree, TreePlace
+    from kata_cli.app.agents_calls import LiveSession, Told, Tree, TreePlace
     from kata_cli.app.agents_list import ServiceState
 
 ID_CHARS = 64
@@ -50,11 +50,11 @@ def session_row(session: LiveSession) -> str:
     return "  ".join(parts)
 
 
-def transcript(history: History) -> str:
-    """The conversation: who spoke, and what."""
-    told = [_message(message) for message in history.messages]
-    if history.partial:
-        told.append(f"[assistant, not finished]\n{history.partial.strip()}")
+def transcript(messages: list[Told], partial: str = "") -> str:
+    """The conversation: who spoke, and what; `partial` is an answer under way."""
+    told = [_message(message) for message in messages]
+    if partial:
+        told.append(f"[assistant, not finished]\n{partial.strip()}")
     return "".join(f"{text}\n\n" for text in told).removesuffix("\n")
 
 

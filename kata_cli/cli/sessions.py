@@ -12,6 +12,7 @@ from kata_cli.cli.groups import CONTEXT, KataCommand, group
 from kata_cli.core.errors import KataError
 
 if TYPE_CHECKING:
+    from kata_cli.app.options import Common
     from kata_cli.app.sessions import RunDetail
 
 MAX_ROWS = 1_000_000_000  # more than any store holds, and well within what SQLite can count
@@ -26,20 +27,20 @@ Run = Annotated[
         autocompletion=complete.history,
     ),
 ]
-Limit = Annotated[int, o.option("--limit", help="Most rows (default 20).", metavar="N")]
-Offset = Annotated[int, o.option("--offset", help="Leave out this many rows first.", metavar="N")]
+Limit = Annotated[int, o.option("--limit", help="Most rows of a kind (default 20).", metavar="N")]
+Offset = Annotated[int, o.option("--offset", help="Leave out this many rows of a kind first.", metavar="N")]
 Status = Annotated[
     str | None,
     o.option("--status", help="Only runs in this state.", metavar="STATE", completer=complete.states),
 ]
 Since = Annotated[
-    str | None, o.option("--since", help="Only runs that began in the last D, such as 7d.", metavar="D")
+    str | None, o.option("--since", help="Only what began in the last D, such as 7d.", metavar="D")
 ]
 Session = Annotated[
     str | None,
     o.option(
         "--session",
-        help="Only runs of this session: id, part of one, or name.",
+        help="Only this session: id, part of one, or name.",
         metavar="S",
         completer=complete.sessions,
     ),
@@ -54,7 +55,7 @@ Workflow = Annotated[
         completer=complete.workflows,
     ),
 ]
-All = Annotated[bool, o.option("--all", help="Runs of every project.")]
+All = Annotated[bool, o.option("--all", help="Those of every project.")]
 TaskId = Annotated[str | None, o.option("--task", help="With --request or --reply: the task.", metavar="ID")]
 Request = Annotated[bool, o.option("--request", help="Print what was sent to the model.")]
 Reply = Annotated[bool, o.option("--reply", help="Print what the model answered.")]
@@ -80,12 +81,12 @@ def list_(
     as_json: o.Json = False,
     home: o.Home = None,
 ) -> None:
-    """Runs of this project, newest first."""
+    """Runs of this project, and live sessions without runs: newest first."""
     import time
 
     from kata_cli.app.options import Common
     from kata_cli.app.session_list import Choice, list_runs
-    from kata_cli.cli.session_rows import run_row
+    from kata_cli.cli.session_rows import in_order
     from kata_cli.output.console import columns, is_terminal
 
     check_page(limit, offset)
@@ -99,10 +100,11 @@ def list_(
         shell.put_json(listed)
         return
     width = columns(1) if is_terminal(1) else None
-    for row in listed.runs:
-        shell.put(run_row(row, width))
-    tell_rest(len(listed.runs), offset, has_more=listed.has_more)
-    if not listed.runs:
+    rows = in_order(listed, width)
+    for row in rows:
+        shell.put(row)
+    tell_rest(limit, offset, has_more=listed.has_more)
+    if not rows:
         shell.say("no runs" if every else "no such runs of this project; --all lists those of every project")
 
 
@@ -119,9 +121,9 @@ def show(
     as_json: o.Json = False,
     home: o.Home = None,
 ) -> None:
-    """One run: its life, tasks, timings, tokens, cost and errors."""
+    """One run: its life, tasks, timings, tokens, cost and errors; or the conversation of a live session."""
     from kata_cli.app.options import Common
-    from kata_cli.app.sessions import damage, read_exchange, show_run
+    from kata_cli.app.sessions import read_exchange
     from kata_cli.cli.sessions_output import put_events, put_page
     from kata_cli.core.text import neutral
 
@@ -134,12 +136,25 @@ def show(
     elif events:
         put_events(common, run, since_seq)
     else:
-        detail = show_run(common, run)
-        shell.warn(damage(detail))
-        if as_json:
-            shell.put_json(detail.record)
-        else:
-            shell.put(_detail(detail))
+        _put_past(common, run, as_json=as_json)
+
+
+def _put_past(common: Common, name: str, *, as_json: bool) -> None:
+    """A run, or else the session without runs that a name means."""
+    from kata_cli.app.sessions import damage, show_run
+    from kata_cli.cli.sessions_output import put_conversation
+
+    try:
+        detail = show_run(common, name)
+    except KataError as unknown:
+        if unknown.failure.code != "usage" or not put_conversation(common, name, as_json=as_json):
+            raise
+        return
+    shell.warn(damage(detail))
+    if as_json:
+        shell.put_json(detail.record)
+    else:
+        shell.put(_detail(detail))
 
 
 def _check_view(task: str | None, views: list[bool], *, has_cursor: bool) -> None:
@@ -175,10 +190,10 @@ def age_s(flag: str, text: str | None) -> float | None:
         raise KataError("usage", f"{flag}: {error}", f"{flag} 7d") from None
 
 
-def tell_rest(shown: int, offset: int, *, has_more: bool) -> None:
+def tell_rest(limit: int, offset: int, *, has_more: bool) -> None:
     """Say how the next page is asked for."""
     if has_more:
-        shell.say(f"there are more: --offset {offset + shown}")
+        shell.say(f"there are more: --offset {offset + limit}")
 
 
 def _detail(detail: RunDetail) -> str:

@@ -13,7 +13,7 @@ from kata_cli.cli.sessions_output import deliver
 from kata_cli.core.errors import KataError
 
 if TYPE_CHECKING:
-    from kata_cli.app.session_keep import Removal
+    from kata_cli.app.session_keep import Removal, RemovedSession
     from kata_cli.app.session_stats import Stats, Sums
 
 Runs = Annotated[
@@ -30,7 +30,7 @@ Format = Annotated[
     str, o.option("--format", help="A report, one document, or all files.", metavar="md|json|zip")
 ]
 OlderThan = Annotated[
-    str | None, o.option("--older-than", help="Runs that have been quiet for D, such as 30d.", metavar="D")
+    str | None, o.option("--older-than", help="What has been quiet for D, such as 30d.", metavar="D")
 ]
 Keep = Annotated[int | None, o.option("--keep", help="Never the newest N.", metavar="N")]
 Status = Annotated[
@@ -93,7 +93,7 @@ def prune(
     as_json: o.Json = False,
     home: o.Home = None,
 ) -> None:
-    """List old runs with their size; delete them with --yes."""
+    """List old runs and live sessions with their size; delete them with --yes."""
     import time
 
     from kata_cli.app.options import Common
@@ -103,7 +103,7 @@ def prune(
     common = Common(flags={"home": home})
     removal = prune(common, choice, is_all=every, is_confirmed=yes, now_s=time.time())
     _tell(removal, as_json=as_json)
-    if removal.runs and not yes:
+    if (removal.runs or removal.conversations) and not yes:
         shell.say("nothing was deleted; --yes deletes what is listed")
 
 
@@ -111,6 +111,7 @@ def _tell(removal: Removal, *, as_json: bool) -> None:
     from kata_cli.output.figures import plural, size
 
     taken = sum(run.bytes for run in removal.runs)
+    taken += sum(conversation.session.bytes for conversation in removal.conversations)
     shell.warn(removal.warnings)
     if as_json:
         shell.put_json(removal)
@@ -119,9 +120,21 @@ def _tell(removal: Removal, *, as_json: bool) -> None:
         done = "deleted" if run.is_deleted else "old"
         facts = f"{run.run_id}  {run.status:<11}  {run.updated_at}  {size(run.bytes):>7}"
         shell.put(f"{done:<7}  {facts}  {run.title}\n")
+    for conversation in removal.conversations:
+        shell.put(_conversation(conversation))
     for session_id in removal.sessions:
         shell.put(f"deleted  {session_id}\n")
-    shell.say(f"{plural(len(removal.runs), 'run')}, {size(taken)}")
+    sessions = [plural(len(removal.conversations), "live session")] if removal.conversations else []
+    shell.say(", ".join([plural(len(removal.runs), "run"), *sessions, size(taken)]))
+
+
+def _conversation(removed: RemovedSession) -> str:
+    from kata_cli.core.text import one_line
+    from kata_cli.output.figures import plural, size
+
+    row = removed.session
+    facts = f"{row.session_id}  {plural(row.messages, 'message'):<11}  {row.updated_at}  {size(row.bytes):>7}"
+    return f"{'deleted' if removed.is_deleted else 'old':<7}  {facts}  {one_line(row.title, 64)}\n"
 
 
 def _stats(stats: Stats) -> str:

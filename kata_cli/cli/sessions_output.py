@@ -29,6 +29,23 @@ def put_events(common: Common, run: str, since_seq: int | None) -> None:
     shell.stdout.write(events_since(evidence, since_seq))
 
 
+def put_conversation(common: Common, name: str, *, as_json: bool) -> bool:
+    """What was said in a session without runs; False when the name means none."""
+    from kata_cli.app.session_conversation import read_conversation
+    from kata_cli.cli.agents_rows import transcript
+    from kata_cli.cli.session_rows import session_row
+
+    conversation = read_conversation(common, name)
+    if conversation is None:
+        return False
+    shell.warn(conversation.warnings)
+    if as_json:
+        shell.put_json(conversation)
+    else:
+        shell.put(f"{session_row(conversation.session, None)}\n{transcript(conversation.messages)}")
+    return True
+
+
 def deliver(common: Common, data: bytes, file: str | None, *, is_forced: bool) -> None:
     """Bytes, safe to show, to a file as `-o` of a run writes it, or to stdout."""
     if file in (None, "-"):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from kata_cli.cli import options as o
 from kata_cli.cli import shell
 from kata_cli.cli.sessions import All, Limit, Offset, check_page, tell_rest
-
-if TYPE_CHECKING:
-    from kata_cli.app.session_list import Hit
 
 Query = Annotated[
     str,
@@ -31,7 +28,7 @@ def search(
     as_json: o.Json = False,
     home: o.Home = None,
 ) -> None:
-    """Runs whose goal, draft or answers have these words, newest first."""
+    """Runs whose goal, draft or answers, and live sessions whose messages have these words: newest first."""
     from kata_cli.app.options import Common
     from kata_cli.app.session_list import search_runs
 
@@ -42,13 +39,15 @@ def search(
         shell.put_json(found)
         return
     for hit in found.hits:
-        shell.put(_hit(hit))
-    tell_rest(len(found.hits), offset, has_more=found.has_more)
-    if not found.hits:
+        shell.put(_hit(hit.run.run_id, hit.run.status, hit.run.title, hit.snippet))
+    for said in found.sessions:
+        shell.put(_hit(said.session.session_id, said.session.status, said.session.title, said.snippet))
+    tell_rest(limit, offset, has_more=found.has_more)
+    if not (found.hits or found.sessions):
         shell.say("nothing found" if every else "nothing found in this project; --all searches every project")
 
 
-def _hit(hit: Hit) -> str:
+def _hit(found: str, status: str, title: str, snippet: str) -> str:
     from kata_cli.core.text import one_line
 
-    return f"{hit.run.run_id}  {hit.run.status:<11}  {hit.run.title}\n    {one_line(hit.snippet, 300)}\n"
+    return f"{found}  {status:<11}  {one_line(title, 64)}\n    {one_line(snippet, 300)}\n"

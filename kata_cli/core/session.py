@@ -11,9 +11,10 @@ import msgspec
 
 from kata_cli.core.errors import KataError
 from kata_cli.core.messages import Message, StopCause, Tool, ToolCall, Usage
-from kata_cli.core.text import near
+from kata_cli.core.text import near, one_line
 
 VERSION = 1
+TITLE_CHARS = 48
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -146,6 +147,18 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         """The latest settings, empty ones if there never were any."""
         found = [entry for entry in self.entries if isinstance(entry, SettingsEntry)]
         return found[-1] if found else SettingsEntry()
+
+    @property
+    def title(self) -> str:
+        """The title it was given, or its name, or the beginning of its first message."""
+        given = self.settings.title or self.name
+        first = (entry.text for entry in self.path() if isinstance(entry, MessageEntry))
+        return given or one_line(next(first, ""), TITLE_CHARS)
+
+    @property
+    def is_conversation(self) -> bool:
+        """Whether it holds no run; what only a later kata knows may be one."""
+        return not any(isinstance(entry, RunEntry | UnknownEntry) for entry in self.entries)
 
     @property
     def head(self) -> str | None:

@@ -8,7 +8,6 @@ from kata_cli.core.text import one_line
 from kata_cli.service.documents import LiveSession, Queue, Told, TreePlace
 from kata_cli.service.workplace import Workplace
 
-TITLE_CHARS = 48
 PLACE_CHARS = 120
 ROLE = "chat"
 
@@ -50,20 +49,13 @@ def request(session: Session, model: ModelRef, place: Workplace) -> Request:
     )
 
 
-def title(session: Session) -> str:
-    """The title it was given, or its name, or the beginning of its first message."""
-    given = session.settings.title or session.name
-    first = (entry.text for entry in session.path() if isinstance(entry, MessageEntry))
-    return given or one_line(next(first, ""), TITLE_CHARS)
-
-
 def describe(session: Session, runtime_mode: str, model: str) -> LiveSession:
     """A session that is on disk only."""
     settings = session.settings
     entries = session.entries
     return LiveSession(
         id=session.id,
-        title=title(session),
+        title=session.title,
         status="closed",
         runtime_mode=runtime_mode,
         model=model or settings.model,

@@ -179,7 +179,7 @@ class Sessions:
         source = self.pool.read(session_id)
         path = source.path(asked.entry)
         origin = Origin(source.id, path[-1].id if path else None)
-        title = self._title(asked.title) or conversation.title(source)
+        title = self._title(asked.title) or source.title
         settings = msgspec.structs.replace(source.settings, title=title)
         tree = self.pool.new_tree(settings, origin=origin, entries=path)
         tree.close()

@@ -11,8 +11,8 @@ import msgspec
 from kata_cli.store import names
 from kata_cli.store.index_answer import Index
 from kata_cli.store.index_refresh import problems, refresh, reread, run_stamp
-from kata_cli.store.index_rows import RunFilter, RunRow, find_run, find_session, select
-from kata_cli.store.index_text import Hit, add_texts, find_text, match_expression
+from kata_cli.store.index_rows import RunFilter, RunRow, decode_row, find_run, find_session, select
+from kata_cli.store.index_text import RUNS, Hit, add_texts, find_text, match_expression, run_text
 from kata_cli.store.runs import RunStore
 
 
@@ -78,8 +78,9 @@ class IndexedRuns(RunStore):
         match_expression(query)
 
         def search(index: sqlite3.Connection) -> list[Hit]:
-            add_texts(index, self.directory)
-            return find_text(index, query, project, limit + 1, offset)
+            add_texts(index, RUNS, lambda run_id: run_text(self.directory / run_id))
+            found = find_text(index, RUNS, query, project, limit + 1, offset)
+            return [Hit(run=decode_row(row, RunRow), snippet=snippet) for row, snippet in found]
 
         hits = self._index.ask(search)
         return HitPage(hits=hits[:limit], has_more=len(hits) > limit)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 BUSY_S = 10.0
 
 # Trouble with the machine, not with the file: another file would fare no better.
@@ -29,6 +29,7 @@ _TRANSIENT = frozenset(
 )
 _ORDER = "updated_at DESC, created_at DESC, run_id DESC"
 _SESSION_ORDER = "written_ns DESC, session_id DESC"
+_CONVERSATION_ORDER = "updated_at DESC, created_at DESC, session_id DESC"
 # The last columns are there to be filtered by without a look at the table.
 _SCHEMA = (
     "CREATE TABLE runs (number INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, session_id TEXT NOT NULL,"
@@ -43,15 +44,25 @@ _SCHEMA = (
     "CREATE INDEX textless ON runs (number) WHERE has_text = 0",
     "CREATE TABLE problems (name TEXT PRIMARY KEY, message TEXT NOT NULL)",
     "CREATE TABLE sessions (session_id TEXT PRIMARY KEY, project TEXT NOT NULL, name TEXT NOT NULL,"
-    " origin TEXT NOT NULL, written_ns INTEGER NOT NULL, stamp TEXT NOT NULL, is_sound INTEGER NOT NULL)",
+    " origin TEXT NOT NULL, written_ns INTEGER NOT NULL, stamp TEXT NOT NULL, is_sound INTEGER NOT NULL,"
+    " is_conversation INTEGER NOT NULL)",
     f"CREATE INDEX sessions_by_time ON sessions ({_SESSION_ORDER}, project)",
     f"CREATE INDEX sessions_by_project ON sessions (project, {_SESSION_ORDER})",
     "CREATE INDEX sessions_by_name ON sessions (name, project) WHERE name <> ''",
     "CREATE INDEX sessions_by_origin ON sessions (origin) WHERE origin <> ''",
     "CREATE INDEX unsound_sessions ON sessions (session_id) WHERE is_sound = 0",
     "CREATE TABLE open_sessions (session_id TEXT PRIMARY KEY)",
-    "CREATE TABLE listing (directory TEXT PRIMARY KEY, stamp TEXT NOT NULL)",
-    "CREATE VIRTUAL TABLE texts USING fts5 (scope, text, tokenize = 'unicode61 remove_diacritics 2')",
+    "CREATE TABLE conversations (number INTEGER PRIMARY KEY, session_id TEXT NOT NULL UNIQUE,"
+    " project TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL, stamp TEXT NOT NULL,"
+    " has_text INTEGER NOT NULL DEFAULT 0, row BLOB NOT NULL)",
+    f"CREATE INDEX conversations_by_time ON conversations ({_CONVERSATION_ORDER})",
+    f"CREATE INDEX conversations_by_project ON conversations (project, {_CONVERSATION_ORDER})",
+    "CREATE INDEX textless_conversations ON conversations (number) WHERE has_text = 0",
+    "CREATE TABLE listing (name TEXT PRIMARY KEY, stamp TEXT NOT NULL)",
+    *(
+        f"CREATE VIRTUAL TABLE {texts} USING fts5 (scope, text, tokenize = 'unicode61 remove_diacritics 2')"
+        for texts in ("texts", "conversation_texts")
+    ),
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 

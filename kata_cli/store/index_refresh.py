@@ -18,12 +18,13 @@ from kata_cli.core.errors import KataError
 from kata_cli.store.atomic import refused
 from kata_cli.store.index_file import transaction
 from kata_cli.store.index_rows import Entry, put, row_of, storable
-from kata_cli.store.index_text import drop_texts
+from kata_cli.store.index_text import RUNS, drop_texts
 from kata_cli.store.names import RUN_ID
 from kata_cli.store.runs import RunStore
 from kata_cli.store.views import TERMINAL
 
 RACY_NS = 2_000_000_000  # a directory this young may change again within one tick of its clock
+LISTING = "runs"
 _CHUNK = 5_000
 
 Problem = tuple[str, str]  # a name below runs/, and what is wrong with it
@@ -32,7 +33,7 @@ Problem = tuple[str, str]  # a name below runs/, and what is wrong with it
 def refresh(connection: sqlite3.Connection, runs: RunStore) -> None:
     """Bring all rows up to date. Raises `sqlite3.Error`, or `KataError` io when the runs cannot be listed."""
     stamp = directory_stamp(runs.directory)
-    if is_listed(connection, runs.directory, stamp):
+    if is_listed(connection, LISTING, stamp):
         reread(connection, runs, _open_runs(connection))
         return
     names = names_in(runs.directory)
@@ -42,7 +43,7 @@ def refresh(connection: sqlite3.Connection, runs: RunStore) -> None:
     with transaction(connection):
         _drop(connection, known - listed)
         _note_strangers(connection, runs.directory, names)
-        note_listed(connection, runs.directory, stamp)
+        note_listed(connection, LISTING, stamp)
 
 
 def reread(connection: sqlite3.Connection, runs: RunStore, run_ids: list[str]) -> None:
@@ -82,15 +83,15 @@ def directory_stamp(directory: Path) -> str:
     return "" if is_racy else f"{info.st_mtime_ns}:{info.st_ino}"
 
 
-def is_listed(connection: sqlite3.Connection, directory: Path, stamp: str) -> bool:
-    """Whether the index knows this very state of a directory."""
-    query = "SELECT 1 FROM listing WHERE directory = ? AND stamp = ?"
-    return bool(stamp) and connection.execute(query, (directory.name, stamp)).fetchone() is not None
+def is_listed(connection: sqlite3.Connection, name: str, stamp: str) -> bool:
+    """Whether the listing of that name saw this very state of its directory."""
+    query = "SELECT 1 FROM listing WHERE name = ? AND stamp = ?"
+    return bool(stamp) and connection.execute(query, (name, stamp)).fetchone() is not None
 
 
-def note_listed(connection: sqlite3.Connection, directory: Path, stamp: str) -> None:
-    """Remember which state of a directory the index knows."""
-    connection.execute("INSERT OR REPLACE INTO listing VALUES (?, ?)", (directory.name, stamp))
+def note_listed(connection: sqlite3.Connection, name: str, stamp: str) -> None:
+    """Remember which state of its directory a listing saw."""
+    connection.execute("INSERT OR REPLACE INTO listing VALUES (?, ?)", (name, stamp))
 
 
 def names_in(directory: Path) -> list[str]:
@@ -127,7 +128,7 @@ def _read(runs: RunStore, run_id: str) -> Entry | Problem:
 
 def _drop(connection: sqlite3.Connection, run_ids: set[str]) -> None:
     doomed = [(run_id,) for run_id in run_ids]
-    drop_texts(connection, run_ids)
+    drop_texts(connection, RUNS, run_ids)
     connection.executemany("DELETE FROM runs WHERE run_id = ?", doomed)
     connection.executemany("DELETE FROM problems WHERE name = ?", doomed)
 

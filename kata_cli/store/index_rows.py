@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from typing import TypeVar
 
 import msgspec
 
@@ -11,6 +12,8 @@ from kata_cli.core.errors import KataError
 from kata_cli.core.records import RunRecord
 from kata_cli.core.text import one_line
 from kata_cli.store import names
+
+R = TypeVar("R")
 
 TITLE_CHARS = 48
 _NEWEST_FIRST = "ORDER BY updated_at DESC, created_at DESC, run_id DESC"
@@ -107,23 +110,24 @@ def select(
     connection: sqlite3.Connection, wanted: RunFilter, limit: int, offset: int
 ) -> list[tuple[str, RunRow]]:
     """A page of runs with their stamps: the one that changed last first, then by creation and id (SE-01)."""
-    where, values = _where(wanted)
+    where, values = where_of(wanted)
     found = connection.execute(
         f"SELECT stamp, row FROM runs WHERE {where} {_NEWEST_FIRST} LIMIT ? OFFSET ?",
         (*values, limit, offset),
     )
-    return [(stamp, decode_row(row)) for stamp, row in found]
+    return [(stamp, decode_row(row, RunRow)) for stamp, row in found]
 
 
-def decode_row(row: bytes) -> RunRow:
+def decode_row(row: bytes, kind: type[R]) -> R:
     """A stored row. Raises `sqlite3.DatabaseError` when it is none: then the index is damaged."""
     try:
-        return msgspec.json.decode(row, type=RunRow)
+        return msgspec.json.decode(row, type=kind)
     except (msgspec.MsgspecError, TypeError) as error:
         raise sqlite3.DatabaseError(f"a damaged row: {error}") from None
 
 
-def _where(wanted: RunFilter) -> tuple[str, list[str]]:
+def where_of(wanted: RunFilter) -> tuple[str, list[str]]:
+    """A filter as a condition of SQL, and its values."""
     conditions = {
         "project = ?": storable(wanted.project or ""),
         "status = ?": wanted.status,

@@ -6,14 +6,15 @@ import os
 import re
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from kata_cli.core.errors import KataError
 from kata_cli.store.index_file import transaction
-from kata_cli.store.index_rows import RunRow, decode_row, storable
+from kata_cli.store.index_rows import RunRow, storable
 from kata_cli.store.journal import read_start
 from kata_cli.store.reading import read_beginning
 
@@ -32,7 +33,19 @@ _UNSPACED = re.compile(
     "\U00020000-\U0003ffff]+"
 )
 
-_Text = tuple[int, str, str]  # the number of a run, its scope, its text
+_Text = tuple[int, str, str]  # the number of a row, its scope, its text
+
+
+class Kind(NamedTuple):
+    """What can be searched: a table of rows, the name of their ids, and the table of their texts."""
+
+    rows: str
+    id: str
+    texts: str
+
+
+RUNS = Kind("runs", "run_id", "texts")
+CONVERSATIONS = Kind("conversations", "session_id", "conversation_texts")
 
 
 class Hit(msgspec.Struct, kw_only=True):
@@ -67,29 +80,30 @@ def _broken(text: str) -> str:
     return _UNSPACED.sub(lambda run: f"{_BREAK}{_BREAK.join(run[0])}{_BREAK}", text)
 
 
-def add_texts(connection: sqlite3.Connection, directory: Path) -> None:
-    """Read the texts of all runs below `directory` that the index has not got yet."""
-    waiting = connection.execute("SELECT number, run_id, project FROM runs WHERE has_text = 0").fetchall()
-    texts = ((number, _scope(project), _run_text(directory / run_id)) for number, run_id, project in waiting)
+def add_texts(connection: sqlite3.Connection, kind: Kind, read: Callable[[str], str]) -> None:
+    """Add the texts that the index has not got yet; `read` gives that of an id."""
+    query = f"SELECT number, {kind.id}, project FROM {kind.rows} WHERE has_text = 0"
+    waiting = connection.execute(query).fetchall()
+    texts = ((number, _scope(project), _broken(read(row_id))) for number, row_id, project in waiting)
     for chunk in _chunks(texts):
         numbers = [(number,) for number, _, _ in chunk]
         with transaction(connection):
-            connection.executemany("DELETE FROM texts WHERE rowid = ?", numbers)
-            connection.executemany("INSERT INTO texts (rowid, scope, text) VALUES (?, ?, ?)", chunk)
-            connection.executemany("UPDATE runs SET has_text = 1 WHERE number = ?", numbers)
+            connection.executemany(f"DELETE FROM {kind.texts} WHERE rowid = ?", numbers)
+            connection.executemany(f"INSERT INTO {kind.texts} (rowid, scope, text) VALUES (?, ?, ?)", chunk)
+            connection.executemany(f"UPDATE {kind.rows} SET has_text = 1 WHERE number = ?", numbers)
 
 
-def drop_texts(connection: sqlite3.Connection, run_ids: set[str]) -> None:
-    """Forget the texts of runs, and leave none of their words in the file.
+def drop_texts(connection: sqlite3.Connection, kind: Kind, ids: set[str]) -> None:
+    """Forget the texts of some ids, and leave none of their words in the file.
 
     FTS5 keeps the words of a deleted row until segments are merged (sqlite.org/fts5.html, section 6.5); its
     own secure-delete is younger than the SQLite of many machines.
     """
-    held = "SELECT number FROM runs WHERE run_id = ? AND has_text"
-    numbers = [row for run_id in run_ids for row in connection.execute(held, (run_id,))]
+    held = f"SELECT number FROM {kind.rows} WHERE {kind.id} = ? AND has_text"
+    numbers = [row for row_id in ids for row in connection.execute(held, (row_id,))]
     if numbers:
-        connection.executemany("DELETE FROM texts WHERE rowid = ?", numbers)
-        connection.execute("INSERT INTO texts (texts) VALUES ('optimize')")
+        connection.executemany(f"DELETE FROM {kind.texts} WHERE rowid = ?", numbers)
+        connection.execute(f"INSERT INTO {kind.texts} ({kind.texts}) VALUES ('optimize')")
 
 
 def _chunks(texts: Iterator[_Text]) -> Iterator[list[_Text]]:
@@ -107,20 +121,23 @@ def _chunks(texts: Iterator[_Text]) -> Iterator[list[_Text]]:
 
 
 def find_text(
-    connection: sqlite3.Connection, query: str, project: str | None, limit: int, offset: int
-) -> list[Hit]:
-    """A page of the runs, newest first, in which all of a query occurs. Raises `KataError` usage."""
+    connection: sqlite3.Connection, kind: Kind, query: str, project: str | None, limit: int, offset: int
+) -> list[tuple[bytes, str]]:
+    """A page of rows, newest first, in whose text all of a query occurs; each with text around the words.
+
+    Raises `KataError` usage.
+    """
     expression = f"text : ({match_expression(query)})"
     if project is not None:
         project = storable(project)
         expression = f'scope : "{_scope(project)}" AND {expression}'
     found = connection.execute(
-        f"SELECT runs.row, snippet(texts, 1, ?, ?, '…', {SNIPPET_WORDS}) FROM texts JOIN runs"
-        " ON runs.number = texts.rowid WHERE texts MATCH ? AND (? IS NULL OR runs.project = ?)"
-        " ORDER BY texts.rowid DESC LIMIT ? OFFSET ?",
+        f"SELECT row, snippet({kind.texts}, 1, ?, ?, '…', {SNIPPET_WORDS}) FROM {kind.texts} JOIN {kind.rows}"
+        f" ON number = {kind.texts}.rowid WHERE {kind.texts} MATCH ? AND (? IS NULL OR project = ?)"
+        f" ORDER BY {kind.texts}.rowid DESC LIMIT ? OFFSET ?",
         (_OPEN, _CLOSE, expression, project, project, limit, offset),
     )
-    return [Hit(run=decode_row(row), snippet=_bracketed(text)) for row, text in found]
+    return [(row, _bracketed(text)) for row, text in found]
 
 
 def _scope(project: str) -> str:
@@ -132,8 +149,9 @@ def _bracketed(snippet: str) -> str:
     return " ".join(snippet.replace(_BREAK, "").replace(_OPEN, "[").replace(_CLOSE, "]").split())
 
 
-def _run_text(directory: Path) -> str:
-    return _broken("\n".join(_parts(directory)))
+def run_text(directory: Path) -> str:
+    """Goal, draft and answers of a run."""
+    return "\n".join(_parts(directory))
 
 
 def _parts(directory: Path) -> Iterator[str]:

@@ -6,8 +6,11 @@ import os
 import sqlite3
 from collections.abc import Iterable, Set
 from pathlib import Path
+from typing import NamedTuple
 
 from kata_cli.core.errors import KataError
+from kata_cli.core.session import Session
+from kata_cli.store import index_conversations as conversations
 from kata_cli.store.index_file import transaction
 from kata_cli.store.index_refresh import directory_stamp, is_listed, names_in, note_listed
 from kata_cli.store.index_rows import storable
@@ -17,7 +20,18 @@ from kata_cli.store.session_names import SESSION_ID
 _NEIGHBOURS = 100
 _LAST_FIRST = "ORDER BY written_ns DESC, session_id DESC"
 
+_SESSIONS, _CONVERSATIONS = "sessions", "conversations"  # a whole listing, and one for conversations alone
+
 _Stamp = tuple[int, str]  # when a file was written last, and what tells that it is the one that was read
+
+
+class _Read(NamedTuple):
+    """A session as it was read, if it could be; without a stamp when it has gone meanwhile."""
+
+    session_id: str
+    written_ns: int
+    stamp: str
+    session: Session | None
 
 
 def refresh(connection: sqlite3.Connection, directory: Path) -> None:
@@ -27,19 +41,39 @@ def refresh(connection: sqlite3.Connection, directory: Path) -> None:
     only sessions that were open at the last listing, and those that could not be read, may have changed.
     """
     stamp = directory_stamp(directory)
-    if is_listed(connection, directory, stamp):
+    if is_listed(connection, _SESSIONS, stamp):
         _reread(connection, directory, _unsettled(connection))
-        return
+    else:
+        _list(connection, directory, stamp, _SESSIONS, settled=set())
+
+
+def refresh_conversations(connection: sqlite3.Connection, directory: Path) -> None:
+    """As `refresh`, without a look at sessions that hold runs: they never become conversations again."""
+    stamp = directory_stamp(directory)
+    if is_listed(connection, _SESSIONS, stamp) or is_listed(connection, _CONVERSATIONS, stamp):
+        _reread(connection, directory, _unsettled(connection))
+    else:
+        found = connection.execute(
+            "SELECT session_id FROM sessions WHERE is_sound = 1 AND is_conversation = 0"
+        )
+        settled = {session_id for (session_id,) in found}
+        _list(connection, directory, stamp, _CONVERSATIONS, settled=settled)
+
+
+def _list(
+    connection: sqlite3.Connection, directory: Path, stamp: str, listing: str, *, settled: set[str]
+) -> None:
+    """Bring all rows up to date; of the settled sessions it is seen only whether they are gone."""
     names = names_in(directory)
     known = dict(connection.execute("SELECT session_id, stamp FROM sessions"))
     ids = _ids(names, ".jsonl", known.keys())
-    _reread(connection, directory, _changed(directory, ids, known))
+    _reread(connection, directory, _changed(directory, ids - settled, known))
     with transaction(connection):
         _drop(connection, known.keys() - ids)
         connection.execute("DELETE FROM open_sessions")
         owned = ((session_id,) for session_id in _ids(names, ".owner", set()))
         connection.executemany("INSERT INTO open_sessions VALUES (?)", owned)
-        note_listed(connection, directory, stamp)
+        note_listed(connection, listing, stamp)
 
 
 def called(connection: sqlite3.Connection, name: str, project: str | None) -> list[str]:
@@ -128,21 +162,35 @@ def _stamp(path: Path | str, folder: int | None = None) -> _Stamp:
 
 
 def _reread(connection: sqlite3.Connection, directory: Path, ids: Iterable[str]) -> None:
-    rows = [_row(directory / f"{session_id}.jsonl", session_id) for session_id in ids]
-    if rows:
-        with transaction(connection):
-            _drop(connection, (row[0] for row in rows))
-            there = (row for row in rows if row[5])
-            connection.executemany("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?)", there)
+    read = [_read(directory / f"{session_id}.jsonl", session_id) for session_id in ids]
+    if not read:
+        return
+    spoken = [
+        (conversations.row_of(one.session), one.stamp)
+        for one in read
+        if one.session is not None and one.session.is_conversation
+    ]
+    others = {one.session_id for one in read} - {row.session_id for row, _ in spoken}
+    with transaction(connection):
+        values = (_values(one) for one in read if one.stamp)
+        connection.executemany("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+        conversations.put(connection, spoken)
+        conversations.drop(connection, others)
+        _drop(connection, {one.session_id for one in read if not one.stamp})
 
 
-def _row(path: Path, session_id: str) -> tuple[str, str, str, str, int, str, bool]:
-    """A session as the index knows it; without a stamp when it has gone meanwhile."""
+def _read(path: Path, session_id: str) -> _Read:
     written_ns, stamp = _stamp(path)  # before the content: a change in between is seen the next time
     try:
-        session = read_session(path)
+        return _Read(session_id, written_ns, stamp, read_session(path))
     except KataError:
-        return session_id, "", "", "", written_ns, stamp, False
+        return _Read(session_id, written_ns, stamp, None)
+
+
+def _values(read: _Read) -> tuple[object, ...]:
+    session_id, written_ns, stamp, session = read
+    if session is None:
+        return session_id, "", "", "", written_ns, stamp, False, False
     origin = session.header.forked_from
     return (
         session_id,
@@ -152,8 +200,10 @@ def _row(path: Path, session_id: str) -> tuple[str, str, str, str, int, str, boo
         written_ns,
         stamp,
         True,
+        session.is_conversation,
     )
 
 
-def _drop(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
+def _drop(connection: sqlite3.Connection, ids: Set[str]) -> None:
+    conversations.drop(connection, set(ids))
     connection.executemany("DELETE FROM sessions WHERE session_id = ?", ((each,) for each in ids))

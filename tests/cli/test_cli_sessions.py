@@ -64,7 +64,7 @@ def test_a_session_is_named_by_its_id_or_a_part_of_it(shell: Shell) -> None:
     ("arguments", "part"),
     [
         (("list", "--since", "yesterday"), "--since: expected a duration"),
-        (("list", "--session", "s-nothing"), "there is no session s-nothing"),
+        (("list", "--session", "s-nothing"), "there is no session 's-nothing'"),
         (("list", "--session", "savin"), "did you mean saving"),
         (("list", "--session", "../../etc"), "there is no session"),
         (("list", "--offset", "-1"), "at least 0"),

@@ -26,6 +26,7 @@ from provider_bench import (
 from kata_cli.core.errors import Failure
 from kata_cli.core.events import AttemptStarted, Event, ReplyFailed
 from kata_cli.providers.cooldown import COOL_S, FAILURES, WITHIN_S, Cooldown
+from kata_cli.providers.retry import decide
 
 BROKEN: list[Step] = [OVERLOADED]
 LATE: list[Step] = [1.0, OVERLOADED]
@@ -100,6 +101,13 @@ def test_the_wait_counts_against_the_deadline() -> None:
         return events
 
     assert last_failure(on_virtual_time(main)).code == "timeout"
+
+
+def test_a_pause_beyond_the_deadline_is_not_begun() -> None:
+    """R7: who has less time left than the pause takes fails at once and is told why."""
+    verdict = decide(FAILED, attempt=1, has_content=False, remaining_s=10.0, jitter=0.0, cooling_s=COOL_S)
+    assert isinstance(verdict, Failure)
+    assert "10.0 s are too few for another attempt" in verdict.message
 
 
 def test_another_model_is_asked_at_once() -> None:
