@@ -81,7 +81,7 @@ def list_(
     as_json: o.Json = False,
     home: o.Home = None,
 ) -> None:
-    """Runs of this project, and live sessions without runs: newest first."""
+    """Runs of this project, and sessions of agents: newest first."""
     import time
 
     from kata_cli.app.options import Common
@@ -121,7 +121,7 @@ def show(
     as_json: o.Json = False,
     home: o.Home = None,
 ) -> None:
-    """One run: its life, tasks, timings, tokens, cost and errors; or the conversation of a live session."""
+    """One run: its life, tasks, timings, tokens, cost and errors, or the conversation of an agent."""
     from kata_cli.app.options import Common
     from kata_cli.app.sessions import read_exchange
     from kata_cli.cli.sessions_output import put_events, put_page

@@ -14,7 +14,7 @@ from kata_cli.core.errors import KataError
 
 if TYPE_CHECKING:
     from kata_cli.app.session_keep import Removal, RemovedSession
-    from kata_cli.app.session_stats import Stats, Sums
+    from kata_cli.app.session_stats import ConversationSums, Stats, Sums
 
 Runs = Annotated[
     list[str],
@@ -93,7 +93,7 @@ def prune(
     as_json: o.Json = False,
     home: o.Home = None,
 ) -> None:
-    """List old runs and live sessions with their size; delete them with --yes."""
+    """List old runs and sessions of agents with their size; delete them with --yes."""
     import time
 
     from kata_cli.app.options import Common
@@ -124,7 +124,7 @@ def _tell(removal: Removal, *, as_json: bool) -> None:
         shell.put(_conversation(conversation))
     for session_id in removal.sessions:
         shell.put(f"deleted  {session_id}\n")
-    sessions = [plural(len(removal.conversations), "live session")] if removal.conversations else []
+    sessions = [plural(len(removal.conversations), "session")] if removal.conversations else []
     shell.say(", ".join([plural(len(removal.runs), "run"), *sessions, size(taken)]))
 
 
@@ -148,7 +148,17 @@ def _stats(stats: Stats) -> str:
     told = [_sums("", stats.total)]
     for name, sums in groups.items():
         told += [_sums(name, each) for each in sums]
+    if stats.conversations.sessions:
+        told.append(_conversations(stats.conversations))
     return "".join(f"{line}\n" for line in told)
+
+
+def _conversations(sums: ConversationSums) -> str:
+    from kata_cli.output.figures import count, dollars, plural
+
+    parts = [f"{'agents':<8}  {'':<24}  {plural(sums.sessions, 'session'):>9}"]
+    parts += [f"{count(sums.tokens):>6} tokens", plural(sums.messages, "message"), dollars(sums.cost_usd)]
+    return "  ".join(part for part in parts if part)
 
 
 def _sums(group: str, sums: Sums) -> str:

@@ -28,7 +28,7 @@ def search(
     as_json: o.Json = False,
     home: o.Home = None,
 ) -> None:
-    """Runs whose goal, draft or answers, and live sessions whose messages have these words: newest first."""
+    """Runs whose goal, draft or answers, and sessions of agents whose messages have these words."""
     from kata_cli.app.options import Common
     from kata_cli.app.session_list import search_runs
 

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from kata_cli.core.errors import Failure, KataError
+from kata_cli.core.redact import Redactor
+
+
+def without_secrets(failure: Failure, redactor: Redactor) -> Failure:
+    """A failure as it may be told: what a client has named wrongly may have been a key."""
+    message, remediation = redactor.text(failure.message), redactor.text(failure.remediation)
+    return msgspec.structs.replace(failure, message=message, remediation=remediation)
 
 
 def not_found(session_id: str) -> KataError:
@@ -53,8 +62,8 @@ def stopping() -> KataError:
     return _refusal(503, "busy", "the service is stopping", "try again once it runs anew")
 
 
-def bad_request(told: str) -> KataError:
-    return _refusal(400, "usage", told, "GET /api/openapi.json tells what each request takes")
+def bad_request(told: str, hint: str = "GET /api/openapi.json tells what each request takes") -> KataError:
+    return _refusal(400, "usage", told, hint)
 
 
 def no_route(status: int) -> KataError:

@@ -273,7 +273,7 @@ class Live:
         waiting = [*self._steering, *self._follow_up]
         if len(waiting) >= MAX_QUEUED or sum(map(len, waiting)) + len(text) > MAX_QUEUED_CHARS:
             raise errors.queue_full(self.session.id, len(waiting))
-        queue.append(text)
+        queue.append(self._place.redactor.text(text))
         self._publish_state()
 
     def _end_badly(self, failure: Failure) -> None:

@@ -38,7 +38,8 @@ def app(sessions: Sessions, sockets: Sockets) -> Starlette:
         return answer(Failure(code="unexpected_error", message="a bug in kata"))
 
     def answer(failure: Failure) -> Response:
-        ready = refusal.answer(refusal.of(failure), place.runtime_mode)
+        told = errors.without_secrets(failure, place.redactor)
+        ready = refusal.answer(refusal.of(told), place.runtime_mode)
         headers = {name.decode(): value.decode() for name, value in ready.headers}
         return Response(ready.body, ready.status, headers)
 

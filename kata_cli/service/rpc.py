@@ -14,6 +14,7 @@ from kata_cli.core.errors import ErrorDocument, KataError, document
 from kata_cli.core.events import encode_json
 from kata_cli.core.jsonl import decode_json
 from kata_cli.core.text import near
+from kata_cli.service import errors
 from kata_cli.service.documents import Asked, Nothing
 from kata_cli.service.event_id import EventId
 from kata_cli.service.log import Logged
@@ -157,9 +158,9 @@ async def _answer(id: Id, doing: Awaitable[object], place: Workplace) -> bytes:
     try:
         return encode_json({"jsonrpc": "2.0", "id": id, "result": await doing})
     except RpcError as refused:
-        return _error(id, refused.code, str(refused))
+        return _error(id, refused.code, place.redactor.text(str(refused)))
     except KataError as refused:
-        told = document(refused.failure, place.runtime_mode)
+        told = document(errors.without_secrets(refused.failure, place.redactor), place.runtime_mode)
         return _error(id, REFUSED, told.message, told)
     except Exception as bug:
         place.on_bug(bug)

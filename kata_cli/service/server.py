@@ -34,7 +34,7 @@ class Listener:
             # asyncio sets it only for sockets that it made; without it each later answer waits for 40 ms.
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except (OSError, UnicodeError) as error:
-            reason = getattr(error, "strerror", None) or error
+            reason = str(getattr(error, "strerror", None) or error).partition(" (")[0]  # repeats the address
             told = f"cannot listen on {host}:{port}: {reason}"
             raise KataError("io", told, "choose another --port, or 0 for a free one") from None
         self.port: int = self.socket.getsockname()[1]

@@ -57,10 +57,10 @@ class Sessions:
         _check_thinking(asked.thinking)
         settings = SettingsEntry(
             title=self._title(asked.title),
-            model=asked.model,
+            model=self.place.redactor.text(asked.model),
             thinking=asked.thinking,
             directory=asked.directory,
-            tools=asked.tools,
+            tools=self._tools(asked.tools),
         )
         return (await self.pool.create(settings)).told()
 
@@ -166,7 +166,7 @@ class Sessions:
         settings = live.session.settings
         chosen = SettingsEntry(
             title=settings.title if asked.title is None else self._title(asked.title),
-            model=settings.model if asked.model is None else asked.model,
+            model=settings.model if asked.model is None else self.place.redactor.text(asked.model),
             thinking=settings.thinking if asked.thinking is None else asked.thinking,
             directory=settings.directory,
             tools=settings.tools,
@@ -213,6 +213,9 @@ class Sessions:
             if len(message) > MAX_MESSAGE_CHARS:
                 raise errors.too_long(MAX_MESSAGE_CHARS)
         return message
+
+    def _tools(self, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
+        return msgspec.convert(self.place.redactor.value(msgspec.to_builtins(tools)), tuple[Tool, ...])
 
     def _title(self, text: str) -> str:
         return one_line(self.place.redactor.text(text), MAX_TITLE_CHARS)
@@ -267,5 +270,5 @@ def _check_tools(tools: tuple[Tool, ...]) -> None:
 def _checked(message: str) -> str:
     """A message that says something. Raises `KataError` usage."""
     if not message.strip():
-        raise errors.bad_request("the message is empty")
+        raise errors.bad_request("the message is empty", "send one that says something")
     return message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from kata_cli.core.errors import Failure, KataError
 
 MAX_FILE_BYTES = 1024 * 1024
 MAX_PATH_CHARS = 4096
+# What this process or its disk lacks, whatever the client has named.
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO})
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
@@ -60,6 +63,8 @@ class Workspace:
                     fd = os.open(part, _OPEN | (flags if is_last else os.O_DIRECTORY), dir_fd=fd)
                     opened.callback(os.close, fd)
             except OSError as error:
+                if error.errno in _OURS:
+                    raise KataError("io", f"cannot open {name[:200]!r}: {error.strerror}") from None
                 raise _refused(name, f"cannot be opened: {error.strerror}") from None
             yield fd
 

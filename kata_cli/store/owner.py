@@ -106,7 +106,10 @@ def in_use(path: Path, what: str, name: str) -> Owned:
     """The error about a run or session that another process works on, which its owner file tells."""
     owner = _read_owner(path)
     who = f"process {owner.pid} on {owner.host}" if owner else "another process"
-    return Owned("io", f"the {what} {name} is in use by {who}", f"wait for it, or: kata sessions stop {name}")
+    hint = f"wait for it, or: kata sessions stop {name}"
+    if what == "session":  # a service has it open without a run, and ends for none of its sessions
+        hint = f"{hint}   (of kata serve: kata agents stop {name})"
+    return Owned("io", f"the {what} {name} is in use by {who}", hint)
 
 
 def _read_owner(path: Path) -> Owner | None:

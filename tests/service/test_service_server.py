@@ -103,3 +103,13 @@ def test_a_handshake_elsewhere_is_refused_with_a_document(
     assert answer.startswith(b"HTTP/1.1 404 ")
     assert b"kata.error/v1" in answer
     assert capfd.readouterr().err == ""
+
+
+def test_s1_a_refused_request_does_not_repeat_a_key(tmp_path: Path) -> None:
+    """What a client has named wrongly is shown to it, but for secrets."""
+    world = World(tmp_path)
+    world.redactor.learn("canary-4711-a-key-that-nobody-may-see")
+    path = "/api/sessions/canary-4711-a-key-that-nobody-may-see"
+    answer = _served(world, lambda port: _ask(port, _get(path, port, "Connection: close")))
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert b"canary" not in answer

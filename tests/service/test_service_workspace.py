@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from contextlib import suppress
 from pathlib import Path
 
@@ -95,3 +96,15 @@ def test_no_mixture_of_parts_leads_out(tmp_path_factory: pytest.TempPathFactory,
     (root / "in" / "hop").symlink_to(root)
     with suppress(KataError):
         assert Workspace(root / "in").read("", "/".join(parts)) == "inside"
+
+
+def test_t3_a_lack_of_this_process_is_no_fault_of_the_client(workspace: Workspace) -> None:
+    """F06: without a free descriptor a file that is there is not refused as a bad name."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(KataError) as refused:
+            workspace.read("", "a.txt")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert refused.value.failure.code == "io"
