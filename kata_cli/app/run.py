@@ -68,6 +68,9 @@ async def _orchestrate(run: OpenRun) -> None:
     waiting: list[Event] = [context]  # the plan follows at once: both are made durable together
     async with aclosing(engine.run(plan, run.service, finished, stop=runtime.stop)) as batches:
         async for batch in batches:
+            if waiting and runtime.stop.is_set:
+                return  # the stop was told that there is nothing to go on from, and so it stays
+            runtime.is_resumable = True
             await runtime.handle([*waiting, *batch])
             waiting = []
 
@@ -100,7 +103,7 @@ def _way_on(run: OpenRun) -> str:
     Of an ephemeral run nothing is left; before the context is read, nothing is there yet.
     """
     options = run.prepared.options
-    if options.is_ephemeral or run.runtime.recorder.record.context is None:
+    if options.is_ephemeral or not run.runtime.is_resumable:
         return ""
     if options.replays is not None:
         return f"kata run --replay {shlex.quote(options.replays)}"

@@ -59,6 +59,7 @@ class Runtime:
     ) -> None:
         self.recorder = recorder
         self.stop = stop
+        self.is_resumable = False  # whether there will be a context in the record, to go on from
         self.is_inline = is_inline
         self._is_kept = is_kept
         self._is_watched = is_watched

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
+import msgspec
+
 from kata_cli.core.errors import Failure
 from kata_cli.core.stop import Stop
 
@@ -52,19 +54,21 @@ class SignalStop:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._reset()
         name = signal.Signals(number).name
-        failure = Failure(
-            code="interrupted",
-            message=f"stopped by {name}",
-            remediation=self._way_on(),
-            exit_code=128 + number,
-        )
+        failure = Failure(code="interrupted", message=f"stopped by {name}", exit_code=128 + number)
         self._watchdog = threading.Timer(GRACE_S, self._end, (failure,))
         self._watchdog.daemon = True
         self._watchdog.start()
-        self._loop.call_soon_threadsafe(self._stop.request, failure)
+        self._loop.call_soon_threadsafe(self._request, failure)
+
+    def _request(self, failure: Failure) -> None:
+        """Stop from the loop's own thread, where what the run has come to does not change meanwhile."""
+        self._stop.request(self._with_way_on(failure))
 
     def _end(self, failure: Failure) -> None:
         try:
-            self._emergency(failure)
+            self._emergency(self._with_way_on(failure))
         finally:
             os._exit(failure.exit)
+
+    def _with_way_on(self, failure: Failure) -> Failure:
+        return msgspec.structs.replace(failure, remediation=self._way_on())

@@ -151,7 +151,9 @@ class Instances:
         finally:
             self._queue.give_back(seat, outcome)
         if isinstance(outcome, ReplyFailed):
-            may_move = not has_content and outcome.failure.code in MOVABLE
+            # One that was tried already was waited for: the next round is the retry loop's to decide.
+            is_first = seat.instance not in tried
+            may_move = is_first and not has_content and outcome.failure.code in MOVABLE
             yield self._failed(request, seat.instance, outcome, tried if may_move else None)
         elif outcome is not None:
             reply = msgspec.structs.replace(outcome.reply, host=seat.instance.name)

@@ -409,6 +409,26 @@ def test_what_did_not_do_well_is_told_with_its_figures() -> None:
     assert virtually(main) == ["a was degraded: 1 of the last 1 requests failed"]
 
 
+def test_a_request_that_had_to_wait_for_one_it_had_tried_does_not_move_again() -> None:
+    """While both were full another request took the second one's turn: each is tried once a round."""
+    full = Failure(code="rate_limited", message="full", status=429, retry_after_s=7.0)
+
+    async def main() -> list[bool]:
+        instances, _ = together(Scripted(full), Scripted(full), capacity=1)
+
+        async def second() -> None:
+            await asyncio.sleep(1.0)
+            await answer(instances, asking("t1"))
+
+        other = asyncio.create_task(second())
+        await asyncio.sleep(0)
+        ends = [await answer(instances, asking("t0")) for _ in range(2)]
+        await other
+        return [isinstance(end, ReplyFailed) and end.failure.has_other for end in ends]
+
+    assert virtually(main) == [True, False]
+
+
 def _steps() -> Iterator[st.SearchStrategy[Any]]:
     yield st.just("fine")
     yield st.sampled_from([GONE, FULL, LOCKED, Failure(code="content_policy", message="no")])
