@@ -8,6 +8,7 @@ import socket
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,17 +93,22 @@ def serve(options: ServeOptions, redactor: Redactor, tell: Callable[[Serving, li
             max_sessions=settings.serve_max_sessions,
             pid=os.getpid(),
         )
-        tell(serving, resolved.warnings)
         asking = Asking(
             resolved=resolved, env=os.environ, redactor=redactor, api_key_file=options.api_key_file
         )
-        return loop.run(_serve(options, asking, workspace, listener, token))
+        announce = partial(tell, serving, resolved.warnings)
+        return loop.run(_serve(options, asking, workspace, listener, token, announce))
     finally:
         listener.close()
 
 
 async def _serve(
-    options: ServeOptions, asking: Asking, workspace: Workspace, listener: Listener, token: str
+    options: ServeOptions,
+    asking: Asking,
+    workspace: Workspace,
+    listener: Listener,
+    token: str,
+    announce: Callable[[], None],
 ) -> Failure:
     from kata_cli.service.connections import Limits
     from kata_cli.service.server import serve
@@ -111,6 +117,7 @@ async def _serve(
     stop = Stop()
     signals = SignalStop(stop, lambda failure: None, lambda: "kata serve takes the sessions up again")
     signals.install()
+    announce()  # not before a signal would be heard
     place = _workplace(options, asking, workspace, listener.url)
     try:
         return await serve(

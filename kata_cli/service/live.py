@@ -47,6 +47,7 @@ class Live:
         self._closing = asyncio.Lock()
         self._work: asyncio.Task[None] | None = None
         self._aborted: asyncio.Task[None] | None = None
+        self._reason = ABORTED
         self.is_running = False
         self.is_broken = False
         self._answer: Answer | None = None
@@ -127,8 +128,9 @@ class Live:
         self._check_free()
         self._begin(self._compact)
 
-    async def abort(self) -> None:
-        """End the turn under way, if there is one, and drop what waits."""
+    async def abort(self, failure: Failure = ABORTED) -> None:
+        """End the turn under way, if there is one, and drop what waits; `failure` is told as the reason."""
+        self._reason = failure
         self._steering.clear()
         self._follow_up.clear()
         work = self._work
@@ -139,7 +141,7 @@ class Live:
             work.cancel()
         await asyncio.wait([work])
         if self.is_running and self._work is work:  # it was cancelled before its first step
-            self._end_badly(ABORTED)
+            self._end_badly(failure)
 
     async def close(self, reason: str) -> None:
         """Let the session go: it stays on disk. Who says so again waits until it has gone."""
@@ -147,7 +149,8 @@ class Live:
             if self.is_closed:
                 return
             self.is_closed = True
-            await self.abort()
+            hint = "send the message again"
+            await self.abort(Failure(code="provider_unavailable", message=reason, remediation=hint))
             self.log.append(Bye(reason=reason))
             self.log.close()
             self._tree.close()
@@ -178,7 +181,7 @@ class Live:
         except KataError as error:
             failure = error.failure
         except asyncio.CancelledError:
-            failure = ABORTED
+            failure = self._reason
         except Exception as error:
             self._place.on_bug(error)
             failure = Failure(code="unexpected_error", message="a bug in kata ended the turn")

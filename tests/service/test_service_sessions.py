@@ -396,6 +396,7 @@ def test_a_session_that_is_too_old_is_closed_at_work(tmp_path: Path) -> None:
         await sessions.send(session_id, Send(message="One"))
         events = await told(sessions.follow(session_id, sessions.get(session_id).last_event_id))
         assert types(events)[-2:] == ["error", "bye"]
+        assert body(events[-2])["error"]["code"] == "provider_unavailable"
         assert sessions.get(session_id).status == "closed"
 
     World(tmp_path, Scenario(latency_ms=60_000), lifetime_s=30).run(scene)
