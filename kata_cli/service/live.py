@@ -13,7 +13,7 @@ from kata_cli.core.errors import Failure, KataError, document
 from kata_cli.core.events import encode_json
 from kata_cli.core.session import CompactionEntry, Entry, HeadEntry, MessageEntry, Session, SettingsEntry
 from kata_cli.service import conversation, errors
-from kata_cli.service.documents import LiveSession, Queue, ToolResult
+from kata_cli.service.documents import LiveSession, ToolResult
 from kata_cli.service.live_events import (
     Bye,
     Compacted,
@@ -25,13 +25,12 @@ from kata_cli.service.live_events import (
 )
 from kata_cli.service.log import Log, Logged
 from kata_cli.service.turn import Answer
+from kata_cli.service.waiting import Waiting
 from kata_cli.service.wanted import WantedCalls
 from kata_cli.service.workplace import OpenTree, Workplace
 
 E = TypeVar("E", bound=Entry)
 
-MAX_QUEUED = 32
-MAX_QUEUED_CHARS = 1024 * 1024  # all that waits goes out with each `session` event
 ABORTED = Failure(code="interrupted", message="the turn was aborted", remediation="send another message")
 
 
@@ -51,8 +50,7 @@ class Live:
         self.is_running = False
         self.is_broken = False
         self._answer: Answer | None = None
-        self._steering: list[str] = []
-        self._follow_up: list[str] = []
+        self._waiting = Waiting(tree.session.id)
         self._wanted = WantedCalls(place.limits.tool_s, self._publish)
         self._loop = asyncio.get_running_loop()
         self.born_s = self.touched_s = self._loop.time()
@@ -75,7 +73,7 @@ class Live:
         """The session as it stands."""
         told = conversation.describe(self.session, self._place.runtime_mode, self.model)
         told.status = "closed" if self.is_closed else "running" if self.is_running else "idle"
-        told.queue = Queue(steering=list(self._steering), follow_up=list(self._follow_up))
+        told.queue = self._waiting.told
         told.wanted = self._wanted.calls
         told.last_event_id = self.log.last_id
         return told
@@ -95,7 +93,8 @@ class Live:
             self._check_open()
             self._add(MessageEntry(role="user", text=text))
             return "now"
-        self._queue(self._steering, text)
+        self._waiting.steer(self._place.redactor.text(text))
+        self._publish_state()
         return "steering"
 
     def follow_up(self, text: str) -> Literal["now", "follow_up"]:
@@ -103,7 +102,8 @@ class Live:
         if not self.is_running:
             self.send(text)
             return "now"
-        self._queue(self._follow_up, text)
+        self._waiting.follow_up(self._place.redactor.text(text))
+        self._publish_state()
         return "follow_up"
 
     def take_result(self, result: ToolResult) -> None:
@@ -131,8 +131,7 @@ class Live:
     async def abort(self, failure: Failure = ABORTED) -> None:
         """End the turn under way, if there is one, and drop what waits; `failure` is told as the reason."""
         self._reason = failure
-        self._steering.clear()
-        self._follow_up.clear()
+        self._waiting.clear()
         work = self._work
         if work is None or work.done():
             return
@@ -192,10 +191,9 @@ class Live:
         """Answer what was said, then what was said meanwhile."""
         while True:
             await self._answer_once()
-            if not self._follow_up:
+            if not self._waiting.has_follow_up:
                 return
-            self._add(MessageEntry(role="user", text=self._follow_up.pop(0)))
-            self._publish_state()
+            self._say(self._waiting.take_follow_up())
 
     async def _answer_once(self) -> None:
         """One turn: answers and tool results, until an answer asks for nothing more."""
@@ -204,9 +202,9 @@ class Live:
             entry = self._add(await self._ask())
             for call in entry.calls:
                 self._add(await self._wanted.ask(call))
-            if not (self._add_steering() or entry.calls):
+            if not (self._say(*self._waiting.take_steering()) or entry.calls):
                 break
-        if not self._follow_up:
+        if not self._waiting.has_follow_up:
             self._rest()
         self._publish(
             Done(
@@ -245,16 +243,21 @@ class Live:
                     tokens_after=entry.tokens_after,
                 )
             )
-        self._rest()
+        if self._say(*self._waiting.take_steering()):
+            await self._converse()
+        elif self._waiting.has_follow_up:
+            self._say(self._waiting.take_follow_up())
+            await self._converse()
+        else:
+            self._rest()
 
-    def _add_steering(self) -> bool:
-        """Put what was said meanwhile behind the last message, if anything was."""
-        said, self._steering = self._steering, []
-        for text in said:
+    def _say(self, *texts: str) -> bool:
+        """Put what had to wait behind the last message, if anything had."""
+        for text in texts:
             self._add(MessageEntry(role="user", text=text))
-        if said:
+        if texts:
             self._publish_state()
-        return bool(said)
+        return bool(texts)
 
     def _add(self, entry: MessageEntry) -> MessageEntry:
         """Keep a message, durably, then tell it."""
@@ -272,16 +275,8 @@ class Live:
             self.is_broken = self.is_broken or error.failure.code == "io"
             raise
 
-    def _queue(self, queue: list[str], text: str) -> None:
-        waiting = [*self._steering, *self._follow_up]
-        if len(waiting) >= MAX_QUEUED or sum(map(len, waiting)) + len(text) > MAX_QUEUED_CHARS:
-            raise errors.queue_full(self.session.id, len(waiting))
-        queue.append(self._place.redactor.text(text))
-        self._publish_state()
-
     def _end_badly(self, failure: Failure) -> None:
-        self._steering.clear()
-        self._follow_up.clear()
+        self._waiting.clear()
         self._rest()
         self._publish(Failed(error=document(failure, self._place.runtime_mode)))
 

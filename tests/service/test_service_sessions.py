@@ -295,6 +295,24 @@ def test_compaction_stands_for_what_came_before(world: World) -> None:
     world.run(scene)
 
 
+@pytest.mark.parametrize("is_steered", [True, False])
+def test_what_is_said_during_a_compaction_is_answered_after_it(world: World, is_steered: bool) -> None:
+    """It waits for no turn that never comes."""
+
+    async def scene(sessions: Sessions) -> None:
+        session_id = await begun(sessions)
+        await _said(sessions, session_id, "One")
+        after = (await sessions.compact(session_id)).last_event_id
+        say = sessions.steer if is_steered else sessions.follow_up
+        await say(session_id, Say(message="Two"))
+        events = await told(sessions.stream(session_id, Send(message=""), after))
+        assert events[-1].type == "done"
+        assert [role for role, _ in _roles(sessions, session_id)] == ["summary", "user", "assistant"]
+        assert sessions.get(session_id).queue.steering == []
+
+    world.run(scene)
+
+
 async def _kinds_until_idle(sessions: Sessions, session_id: str, after: str) -> Any:
     async for batch in await sessions.follow(session_id, after):
         for logged in batch:
