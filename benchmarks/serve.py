@@ -193,9 +193,13 @@ async def ticks_of(port: int, session_id: str, rate: int, count: int, delays: li
     return came
 
 
-async def crowd(port: int, sessions: int, seconds: int) -> tuple[list[float], int]:
-    """All sessions at once; the delays in seconds, and how many ticks were lost."""
-    ids = [await create(port) for _ in range(sessions)]
+async def created(port: int, sessions: int) -> list[str]:
+    return [await create(port) for _ in range(sessions)]
+
+
+async def crowd(port: int, ids: list[str], seconds: int) -> tuple[list[float], int]:
+    """A turn in all sessions at once; the delays in seconds, and how many ticks were lost."""
+    sessions = len(ids)
     delays: list[float] = []
     count = RATE * seconds
 
@@ -217,9 +221,10 @@ def cpu_s(pid: int) -> float:
 
 def measure_crowd(sessions: int, seconds: int) -> list[Row]:
     with server("kata") as (port, pid):
-        asyncio.run(crowd(port, sessions, max(2, min(WARM_S, seconds // 4))))
+        ids = asyncio.run(created(port, sessions))
+        asyncio.run(crowd(port, ids, min(WARM_S, seconds)))
         before_mb, before_s = rss_mb(pid), cpu_s(pid)
-        delays, lost = asyncio.run(crowd(port, sessions, seconds))
+        delays, lost = asyncio.run(crowd(port, ids, seconds))
         used_s, after_mb = cpu_s(pid) - before_s, rss_mb(pid)
     delays.sort()
     what = f"{sessions} sessions, {seconds} s: "

@@ -169,4 +169,9 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 def estimate_tokens(text: str) -> int:
     """A rough count: four UTF-8 bytes a token, which is what English prose and code come to."""
-    return (len(text.encode("utf-8", "replace")) + 3) // 4
+    return tokens_of_bytes(len(text.encode("utf-8", "replace")))
+
+
+def tokens_of_bytes(count: int) -> int:
+    """The same for a text of `count` UTF-8 bytes."""
+    return (count + 3) // 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from io import StringIO
 
 import msgspec
 
@@ -17,7 +18,7 @@ from kata_cli.core.events import (
     ReplyFinished,
     UsageReported,
 )
-from kata_cli.core.messages import ModelRef, Reply, Request, Usage, estimate_tokens
+from kata_cli.core.messages import ModelRef, Reply, Request, Usage, estimate_tokens, tokens_of_bytes
 from kata_cli.core.ports import Clock, Provider
 
 
@@ -44,7 +45,9 @@ class Attempt:
         self._deadline_s = deadline_s
         self.started_s = clock.monotonic()
         self._first_byte_s: float | None = None
-        self._deltas: list[ContentDelta] = []
+        # A long answer comes in thousands of small pieces: as objects they would take ten times their text.
+        self._seen = StringIO()
+        self._seen_bytes = 0  # of thinking too
         self._has_tool_calls = False
 
     @property
@@ -81,7 +84,7 @@ class Attempt:
     @property
     def has_content(self) -> bool:
         """Whether any part of an answer came: it was shown, and will be charged."""
-        return self._has_tool_calls or bool(self._deltas)
+        return self._has_tool_calls or self._seen_bytes > 0
 
     def started(self) -> AttemptStarted:
         return AttemptStarted(
@@ -141,11 +144,12 @@ class Attempt:
         return usage if usage is not None and usage.total else None
 
     def _estimate(self) -> Usage:
-        text = "".join(delta.text for delta in self._deltas)
+        seen_bytes = self._seen_bytes
         if isinstance(self._end, ReplyFinished):
             reply = self._end.reply
-            text = "".join([text or reply.text, *(call.arguments for call in reply.calls)])
-        return Usage(input=estimate_tokens(self.request.prompt), output=estimate_tokens(text))
+            seen_bytes = seen_bytes or _size(reply.text)
+            seen_bytes += sum(_size(call.arguments) for call in reply.calls)
+        return Usage(input=estimate_tokens(self.request.prompt), output=tokens_of_bytes(seen_bytes))
 
     async def _next(self, events: AsyncIterator[Event]) -> Event | None:
         try:
@@ -160,8 +164,7 @@ class Attempt:
         return self._note(event)
 
     def _broken(self, code: str, message: str) -> ReplyFailed:
-        seen = "".join(delta.text for delta in self._deltas if delta.kind == "text")
-        return ReplyFailed(failure=Failure(code=code, message=message), seen=seen)
+        return ReplyFailed(failure=Failure(code=code, message=message), seen=self._seen.getvalue())
 
     def _note(self, event: Event) -> Event | None:
         if isinstance(event, ReplyFailed):
@@ -173,7 +176,8 @@ class Attempt:
             self._end = event
             return None
         if isinstance(event, ContentDelta):
-            self._deltas += [event] if event.text else []
+            self._seen_bytes += _size(event.text)
+            self._seen.write(event.text if event.kind == "text" else "")
         else:
             self._has_tool_calls = True
         return event
@@ -183,3 +187,7 @@ class Attempt:
         return msgspec.structs.replace(
             failure, provider=failure.provider or model.provider, model=failure.model or str(model)
         )
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))

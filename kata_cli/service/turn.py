@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
+from io import StringIO
 from itertools import groupby
 from typing import cast
 
@@ -47,14 +48,14 @@ class Answer:
         self._gathered: list[ContentDelta] = []
         self._timer: asyncio.TimerHandle | None = None
         self._told_s = -GATHER_S
-        self._shown: list[str] = []
+        self._shown = StringIO()
         self._streams: dict[str, StreamRedactor] = {}
         self._steps: dict[str, ToolStep] = {}
         self._end: ReplyFinished | ReplyFailed | None = None
 
     @property
     def partial(self) -> str:
-        return "".join(self._shown)
+        return self._shown.getvalue()
 
     async def ask(self, request: Request) -> MessageEntry:
         """Publish the answer as it comes, and return it whole. Raises `KataError` when there is none."""
@@ -137,7 +138,7 @@ class Answer:
 
     def _given(self, kind: str, text: str) -> Iterator[Delta]:
         if text and kind == "text":
-            self._shown.append(text)
+            self._shown.write(text)
         if text:
             yield Delta(text=text, kind="thinking" if kind == "thinking" else "text")
 
@@ -162,7 +163,7 @@ class Answer:
 
     def _begin_again(self) -> None:
         """What came of an attempt that failed does not belong to the answer."""
-        self._shown.clear()
+        self._shown = StringIO()
         self._streams.clear()
         self._steps.clear()
 
