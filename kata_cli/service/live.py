@@ -86,12 +86,12 @@ class Live:
 
     async def steer(self, text: str) -> Literal["now", "steering"]:
         """Give a message to the turn under way, or begin one. Returns how it is delivered."""
-        if not self.is_running:
-            self.send(text)
-            return "now"
-        if await self._place.backend.provider.steer(self.session.id, text):
+        if self.is_running and await self._place.backend.provider.steer(self.session.id, text):
             self._check_open()
             self._add(MessageEntry(role="user", text=text))
+            return "now"
+        if not self.is_running:  # it may have ended while the agent was asked
+            self.send(text)
             return "now"
         self._waiting.steer(self._place.redactor.text(text))
         self._publish_state()
@@ -191,9 +191,8 @@ class Live:
         """Answer what was said, then what was said meanwhile."""
         while True:
             await self._answer_once()
-            if not self._waiting.has_follow_up:
+            if not self._say(*self._waiting.take_next()):
                 return
-            self._say(self._waiting.take_follow_up())
 
     async def _answer_once(self) -> None:
         """One turn: answers and tool results, until an answer asks for nothing more."""
@@ -243,10 +242,7 @@ class Live:
                     tokens_after=entry.tokens_after,
                 )
             )
-        if self._say(*self._waiting.take_steering()):
-            await self._converse()
-        elif self._waiting.has_follow_up:
-            self._say(self._waiting.take_follow_up())
+        if self._say(*self._waiting.take_next()):
             await self._converse()
         else:
             self._rest()

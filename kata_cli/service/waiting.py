@@ -39,8 +39,11 @@ class Waiting:
         taken, self._steering = self._steering, []
         return taken
 
-    def take_follow_up(self) -> str:
-        return self._follow_ups.pop(0)
+    def take_next(self) -> list[str]:
+        """What the next turn begins with: all steering, else the first follow-up."""
+        if self._steering or not self._follow_ups:
+            return self.take_steering()
+        return [self._follow_ups.pop(0)]
 
     def clear(self) -> None:
         self._steering.clear()

@@ -13,6 +13,7 @@ from kata_cli.core.errors import Failure, KataError
 
 MAX_FILE_BYTES = 1024 * 1024
 MAX_PATH_CHARS = 4096
+BELOW = "name what is below the workspace, relative to it and not by a link"
 # What this process or its disk lacks, whatever the client has named.
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO})
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -41,7 +42,7 @@ class Workspace:
         """
         parts = [*(_parts(directory) if directory else []), *_parts(name)]
         if self._is_hidden("/".join(parts).encode()):
-            raise _refused(name, "is kept from agents: it usually holds secrets")
+            raise _refused(name, "is kept from agents", "files that usually hold secrets are not attached")
         with self._opened(parts, name, 0) as fd:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
@@ -89,7 +90,6 @@ def _is_encodable(name: str) -> bool:
     return True
 
 
-def _refused(name: str, why: str) -> KataError:
+def _refused(name: str, why: str, hint: str = BELOW) -> KataError:
     told = f"{name[:200]!r} {why}"
-    hint = "name what is below the workspace, relative to it and not by a link"
     return KataError.of(Failure(code="usage", message=told, remediation=hint, status=400))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from pathlib import Path
@@ -47,6 +48,7 @@ class MockBackend:
         from kata_cli.providers.mock import MockProvider
 
         self.asked: list[Request] = []
+        self.steer_s = 0.0  # how long it takes to say that nobody can be steered
         self._redactor = redactor
         self.service = ProviderService(
             policy=Policy(mode="mock", mode_source="flag", timeouts=Timeouts()),
@@ -70,6 +72,7 @@ class MockBackend:
                 yield event
 
     async def steer(self, task: str, text: str) -> bool:
+        await asyncio.sleep(self.steer_s)
         return await self.service.steer(task, text)
 
     async def leave(self, task: str) -> None:

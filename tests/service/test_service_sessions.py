@@ -127,6 +127,23 @@ def test_steering_is_heard_within_the_turn(tmp_path: Path) -> None:
     World(tmp_path, SLOW).run(scene)
 
 
+def test_steering_that_comes_too_late_begins_a_turn(tmp_path: Path) -> None:
+    """The turn ended while its agent was asked: the message waits for no other one."""
+    world = World(tmp_path, SLOW)
+
+    async def scene(sessions: Sessions) -> None:
+        session_id = await begun(sessions)
+        world.backend.steer_s = 600
+        await sessions.send(session_id, Send(message="One"))
+        accepted = await sessions.steer(session_id, Say(message="Two"))
+        assert accepted.delivery == "now"
+        events = await told(sessions.stream(session_id, Send(message=""), accepted.last_event_id))
+        assert events[-1].type == "done"
+        assert [role for role, _ in _roles(sessions, session_id)] == ["user", "assistant"] * 2
+
+    world.run(scene)
+
+
 @pytest.mark.parametrize("is_steered", [True, False])
 def test_what_is_said_to_an_idle_agent_begins_a_turn(world: World, is_steered: bool) -> None:
     """Nothing waits silently for a turn that may never come."""
