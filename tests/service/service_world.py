@@ -16,13 +16,13 @@ from kata_cli.config.settings import SETTINGS, Settings
 from kata_cli.core import loop
 from kata_cli.core.clock import FixedClock
 from kata_cli.core.events import Event
-from kata_cli.core.messages import ModelInfo, ModelRef, Request
+from kata_cli.core.messages import ModelInfo, ModelRef, Request, Tool
 from kata_cli.core.ports import Credential, Endpoint, Timeouts
 from kata_cli.core.redact import Redactor
 from kata_cli.core.session import CompactionEntry, MessageEntry, Session
 from kata_cli.providers.mock.scenario import Scenario
 from kata_cli.providers.service import Policy, ProviderService
-from kata_cli.service.documents import Create
+from kata_cli.service.documents import Create, Send
 from kata_cli.service.log import Logged
 from kata_cli.service.sessions import Sessions
 from kata_cli.service.workplace import Limits, Workplace
@@ -34,6 +34,8 @@ ENDPOINTS = {
 }
 T = TypeVar("T")
 EPOCH_S = 1_800_000_000
+LOOK_UP = Tool(name="look_up", parameters={"type": "object"})
+SLOW = Scenario(latency_ms=1_000, tokens_per_s=10)
 
 
 class _NoKeys:
@@ -165,3 +167,11 @@ def types(events: list[Logged]) -> list[str]:
 
 def body(event: Logged) -> Any:
     return msgspec.json.decode(event.data)
+
+
+async def said(sessions: Sessions, session_id: str, message: str = "What is this?") -> list[Any]:
+    return await told(sessions.stream(session_id, Send(message=message), None))
+
+
+def roles(sessions: Sessions, session_id: str) -> list[tuple[str, str]]:
+    return [(message.role, message.text) for message in sessions.history(session_id).messages]
